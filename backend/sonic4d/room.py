@@ -1,0 +1,98 @@
+"""The acoustic room: a shoebox turned about the vertical, a half space above the ground, or open air."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import checks
+
+Array = npt.NDArray[np.float64]
+KINDS = ("shoebox", "half_space", "free_field")
+MARGIN_M = 0.5
+
+
+@dataclass(frozen=True)
+class Room:
+    """`center` and `size` in metres (world axes, size before the turn by `yaw_deg` about +Z), `rt60_s` in seconds.
+
+    Of a half space only the floor counts: the plane z = center.z - size.z / 2.
+    """
+
+    kind: str
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]
+    yaw_deg: float
+    rt60_s: float
+    materials: dict[str, str] | None = None
+
+    def to_local(self, points: Array) -> Array:
+        """World points (..., 3) -> coordinates with a corner of the box at the origin and its edges along the axes."""
+        turn = math.radians(self.yaw_deg)
+        c, s = math.cos(turn), math.sin(turn)
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+        return (points - np.array(self.center)) @ rotation + np.array(self.size) / 2
+
+    def containing(self, points: Array, margin_m: float = MARGIN_M) -> Room:
+        """The room, grown where needed so that world points (n, 3) lie at least `margin_m` inside. The floor may go down."""
+        local = self.to_local(points)
+        low = np.minimum(local.min(axis=0) - margin_m, 0)
+        high = np.maximum(local.max(axis=0) + margin_m, self.size)
+        if not low.any() and (high == self.size).all():
+            return self
+        turn = math.radians(self.yaw_deg)
+        c, s = math.cos(turn), math.sin(turn)
+        shift = (low + high - np.array(self.size)) / 2
+        moved = np.array([c * shift[0] - s * shift[1], s * shift[0] + c * shift[1], shift[2]])
+        center = np.array(self.center) + moved
+        return replace(self, center=tuple(center.tolist()), size=tuple((high - low).tolist()))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "center": list(self.center),
+            "size": list(self.size),
+            "yaw_deg": self.yaw_deg,
+            "rt60_s": self.rt60_s,
+            "materials": self.materials,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> Room:
+        keys = ("kind", "center", "size", "yaw_deg", "rt60_s")
+        data = checks.fields(data, where, keys, ("materials",))
+        size = checks.array(data["size"], f"{where}.size", (3,))
+        if (size < 0.1).any() or (size > 2000).any():
+            raise checks.fail(f"{where}.size", "each side must be 0.1 to 2000 metres long")
+        materials = data.get("materials")
+        if materials is not None:
+            raise checks.fail(f"{where}.materials", "wall materials are not available yet; use null")
+        return cls(
+            checks.text(data["kind"], f"{where}.kind", KINDS),
+            tuple(checks.array(data["center"], f"{where}.center", (3,)).tolist()),
+            tuple(size.tolist()),
+            checks.number(data["yaw_deg"], f"{where}.yaw_deg", -3600, 3600),
+            checks.number(data["rt60_s"], f"{where}.rt60_s", 0, 20),
+        )
+
+
+def fit_room(points: Array, trajectories: Array, rt60_s: float) -> Room:
+    """A shoebox around the bulk of the cloud (n, 3) and all of the trajectories (m, 3), with a margin.
+
+    The floor lies at the cloud's lowest points. Single far points (sky, stray pixels) don't count: each side is
+    at the 2nd and 98th percentile of the cloud.
+    """
+    low, high = np.percentile(points, (2, 98), axis=0)
+    low[2] = np.percentile(points[:, 2], 0.5)
+    box = Room(
+        "shoebox",
+        tuple(((low + high) / 2).tolist()),
+        tuple(np.maximum(high - low, 1.0).tolist()),
+        0.0,
+        rt60_s,
+    )
+    return box.containing(trajectories)
