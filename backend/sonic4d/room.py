@@ -70,7 +70,9 @@ class Room:
             raise checks.fail(f"{where}.size", "each side must be 0.1 to 2000 metres long")
         materials = data.get("materials")
         if materials is not None:
-            raise checks.fail(f"{where}.materials", "wall materials are not available yet; use null")
+            raise checks.fail(
+                f"{where}.materials", "wall materials are not available yet; use null"
+            )
         return cls(
             checks.text(data["kind"], f"{where}.kind", KINDS),
             tuple(checks.array(data["center"], f"{where}.center", (3,)).tolist()),

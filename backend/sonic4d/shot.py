@@ -177,7 +177,16 @@ def _render_from_json(data: Any, where: str) -> RenderSettings:
 
 def shot_from_json(data: Any, folder: Path) -> Shot:
     """Validate the contents of a shot.json. Raises `Sonic4DError` naming the key."""
-    keys = ("name", "frame_rate", "frame_start", "frame_end", "listener", "sources", "room", "render")
+    keys = (
+        "name",
+        "frame_rate",
+        "frame_start",
+        "frame_end",
+        "listener",
+        "sources",
+        "room",
+        "render",
+    )
     data = checks.fields(data, "shot.json", ("sonic4d_shot", *keys))
     if data["sonic4d_shot"] != SHOT_VERSION:
         raise checks.fail("shot.json", f"version {data['sonic4d_shot']!r} is not {SHOT_VERSION}")
@@ -218,7 +227,9 @@ def set_value(data: dict[str, Any], assignment: str) -> None:
         target = target.get(key) if isinstance(target, dict) else None
     if not equals or not isinstance(target, dict):
         raise Sonic4DError(
-            "bad_option", f'"--set {assignment}" cannot be applied.', "Write --set render.mode=paper."
+            "bad_option",
+            f'"--set {assignment}" cannot be applied.',
+            "Write --set render.mode=paper.",
         )
     target[keys[-1]] = value
 

@@ -22,9 +22,7 @@ Array = npt.NDArray[np.float64]
 OPENCV_TO_BLENDER_CAMERA = np.diag([1.0, -1.0, -1.0, 1.0])
 
 # A camera at the origin that looks along +Y with +Z up.
-LOOKING_NORTH: Array = np.array(
-    [[1.0, 0, 0, 0], [0, 0, -1.0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]]
-)
+LOOKING_NORTH: Array = np.array([[1.0, 0, 0, 0], [0, 0, -1.0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]])
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,9 @@ class Intrinsics:
     @classmethod
     def from_json(cls, data: Any, where: str) -> Intrinsics:
         data = checks.fields(data, where, ("width", "height", "fx", "fy", "cx", "cy"))
-        size = [checks.integer(data[key], f"{where}.{key}", 1, 65536) for key in ("width", "height")]
+        size = [
+            checks.integer(data[key], f"{where}.{key}", 1, 65536) for key in ("width", "height")
+        ]
         focal = [checks.number(data[key], f"{where}.{key}", 1e-3, 1e7) for key in ("fx", "fy")]
         centre = [checks.number(data[key], f"{where}.{key}", -1e7, 1e7) for key in ("cx", "cy")]
         return cls(size[0], size[1], *focal, *centre)
