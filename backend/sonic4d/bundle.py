@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import checks
+from .files import write_json
 from .geometry.cameras import Intrinsics
 from .protocol import Sonic4DError
 from .room import Room
@@ -236,43 +231,6 @@ def _depth_info(data: Any) -> dict[str, Any]:
     return data
 
 
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` that becomes `target` when the block ends well, and is removed otherwise.
-
-    Raises `Sonic4DError` where `target` exists already (bundles are immutable) or can't be written.
-    """
-    if target.exists():
-        raise Sonic4DError(
-            "exists", f"{target} exists already.", "Choose another name, or remove it first."
-        )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise Sonic4DError(
-            "not_writable",
-            f"{target.parent} can't be written: {error.strerror}.",
-            "Choose another folder.",
-        ) from None
-    try:
-        yield work
-        work.chmod(0o755)
-        os.replace(work, target)
-    except OSError as error:
-        raise Sonic4DError(
-            "not_written",
-            f"{target} can't be written: {error.strerror or error}.",
-            "Make room on the disk or choose another folder.",
-        ) from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
 def write_bundle_json(bundle: Bundle) -> None:
     """Write bundle.json into `bundle.folder`; all other files must be there already."""
-    path = bundle.folder / BUNDLE_JSON
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(bundle.to_json(), file, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
+    write_json(bundle.folder / BUNDLE_JSON, bundle.to_json())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import numpy.typing as npt
 
 from . import checks
 from .bundle import Bundle, read_bundle
+from .files import write_json
 from .monitor import Monitor
 from .moves import move_poses, parse_move
 from .protocol import Sonic4DError
@@ -109,21 +107,3 @@ def write_shot(settings: ShotSettings, monitor: Monitor) -> Path:
     write_json(settings.output, shot.to_json())
     monitor.artifact("shot", settings.output)
     return settings.output
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write a JSON file so that a reader never sees half of it. Raises `Sonic4DError` if it can't be written."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            json.dump(data, file, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, path)
-    except OSError as error:
-        raise Sonic4DError(
-            "not_written",
-            f"{path} can't be written: {error.strerror}.",
-            "Choose another folder.",
-        ) from None
