@@ -1,0 +1,115 @@
+"""Set up and run all tests: backend, client, add-on and installed extension under every Blender that can run here.
+
+    python3 scripts/test.py [pytest arguments]
+
+Exit status 0 when every suite passed. A Blender that could not run is named in the summary.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import environments
+from environments import ROOT
+
+NO_TESTS = 5  # pytest's exit status when the arguments select nothing in a suite
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    folders: tuple[str, ...]
+    python: Path | None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    broken: bool = False
+
+    @property
+    def text(self) -> str:
+        counts = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        return counts + (", the run broke off" if self.broken else "")
+
+
+def say(message: str) -> None:
+    print(message, flush=True)
+
+
+def suites() -> list[Suite]:
+    backend = environments.backend(say, "demo", "test")
+    found = [
+        Suite("backend", ("tests/backend",), backend),
+        Suite("client", ("tests/client",), backend),
+    ]
+    for version, python_version in environments.BLENDER_PYTHONS.items():
+        python = environments.bpy(version, say)
+        missing = "" if python else f"Python {python_version} was not found"
+        folders = ("tests/addon", "tests/package")
+        found.append(Suite(f"Blender {version}", folders, python, missing))
+    return found
+
+
+def run(suite: Suite, backend: Path, arguments: list[str]) -> Result:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [str(suite.python), "-m", "pytest", f"--junit-xml={report}", "-q", *arguments]
+        environ = {
+            **environments.clean_environ(),
+            "SONIC4D_BACKEND_PYTHON": str(backend),
+            "HF_HUB_OFFLINE": "1",
+        }
+        status = subprocess.run([*command, *suite.folders], cwd=ROOT, env=environ).returncode
+        if status == NO_TESTS:
+            return Result()
+        if not report.is_file():
+            return Result(broken=True)
+        counts = ElementTree.parse(report).getroot().find("testsuite")
+    assert counts is not None
+    number = {key: int(counts.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
+    failed = number["failures"] + number["errors"]
+    passed = number["tests"] - failed - number["skipped"]
+    return Result(passed, failed, number["skipped"], broken=status != 0 and failed == 0)
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    found = suites()
+    backend = next(suite.python for suite in found if suite.name == "backend")
+    assert backend is not None
+    results: dict[str, Result | None] = {}
+    for suite in found:
+        if suite.python is None:
+            results[suite.name] = None
+            continue
+        say(f"\n== {suite.name}")
+        results[suite.name] = run(suite, backend, sys.argv[1:])
+    say("\n== Summary")
+    for suite in found:
+        result = results[suite.name]
+        say(f"{suite.name}: {result.text if result else f'NOT RUN: {suite.missing}'}")
+    done = [result for result in results.values() if result]
+    total = Result(*(sum(getattr(r, k) for r in done) for k in ("passed", "failed", "skipped")))
+    say(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    good = total.failed == 0 and total.passed > 0 and not any(result.broken for result in done)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except environments.SetupError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
