@@ -1,0 +1,83 @@
+"""Levels of finished audio: peak, true peak and loudness, and the gain that brings them where they should be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyloudnorm
+from scipy.signal import resample_poly
+
+from ..shot import Normalize
+
+Float32 = npt.NDArray[np.float32]
+
+_SHORTEST_LOUDNESS_S = 0.4  # one gating block of BS.1770
+_OVERSAMPLING = 4
+_CHUNK = 1 << 20
+_OVERLAP = 64
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What became of the audio: `gain_db` was applied to all channels; `peak` and `true_peak` are linear, full scale
+    1, after it; `loudness_lufs` too, None where it can't be measured (shorter than 0.4 s, or silent)."""
+
+    gain_db: float
+    peak: float
+    true_peak: float
+    loudness_lufs: float | None
+
+
+def peak(audio: Float32) -> float:
+    return float(np.abs(audio).max(initial=0))
+
+
+def true_peak(audio: Float32) -> float:
+    """Peak of the 4 times oversampled signal (channels, samples), linear. ITU-R BS.1770-4 Annex 2."""
+    highest = peak(audio)
+    for start in range(0, audio.shape[1], _CHUNK):
+        piece = audio[:, max(0, start - _OVERLAP) : start + _CHUNK + _OVERLAP]
+        highest = max(highest, peak(resample_poly(piece, _OVERSAMPLING, 1, axis=1)))
+    return highest
+
+
+def loudness_lufs(audio: Float32, rate_hz: int) -> float | None:
+    """Integrated loudness of (channels, samples), ITU-R BS.1770-4; None if too short or too quiet to measure."""
+    if audio.shape[1] < _SHORTEST_LOUDNESS_S * rate_hz or not audio.any():
+        return None
+    with np.errstate(divide="ignore"):
+        value = float(pyloudnorm.Meter(rate_hz).integrated_loudness(audio.T))
+    return value if math.isfinite(value) else None
+
+
+def normalize(audio: Float32, rate_hz: int, wanted: Normalize) -> Levels:
+    """Scale audio (channels, samples) in place, all channels alike.
+
+    "peak" is the paper's equation 13. "loudness" brings it to `wanted.lufs`, or as near as `wanted.true_peak_dbtp`
+    allows; what can't be measured (shorter than 0.4 s, below -70 LUFS) goes to that true peak by its highest sample.
+    Silence stays silence.
+    """
+    highest, highest_between = peak(audio), true_peak(audio)
+    measured = loudness_lufs(audio, rate_hz)
+    gain = 1.0
+    if highest == 0 or wanted.kind == "none":
+        pass
+    elif wanted.kind == "peak":
+        gain = 1 / highest
+    else:
+        gain = 1 / highest if measured is None else 10 ** ((wanted.lufs - measured) / 20)
+        gain = min(gain, 10 ** (wanted.true_peak_dbtp / 20) / highest_between)
+    if wanted.kind == "peak" and highest:
+        audio /= np.float32(highest)
+    else:
+        audio *= np.float32(gain)
+    gain_db = 20 * math.log10(gain)
+    return Levels(
+        gain_db,
+        peak(audio),
+        highest_between * gain,
+        None if measured is None else measured + gain_db,
+    )

@@ -1,0 +1,180 @@
+"""From a shot to finished audio: load the sources, render them, level the sum, write the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from .. import checks
+from ..files import new_file
+from ..monitor import Monitor
+from ..protocol import Sonic4DError
+from ..shot import Shot, ShotSource
+from .levels import Levels, normalize
+from .paper import render_paper
+
+Float32 = npt.NDArray[np.float32]
+
+MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {"paper": render_paper}
+FORMATS = ("binaural",)
+ENGINES = ("native",)
+FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
+
+MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
+MAX_MEMORY_SAMPLES = 2_000_000_000
+MAX_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """`audio` (channels, samples); `warnings` as told to the user while rendering."""
+
+    audio: Float32
+    sample_rate: int
+    levels: Levels
+    warnings: tuple[str, ...]
+
+
+def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
+    """Render a shot. Raises `Sonic4DError` if its settings or its sound files can't be rendered."""
+    _check_settings(shot)
+    warnings: list[str] = []
+
+    def report(event: dict[str, Any]) -> None:
+        if event["event"] == "log" and event["level"] == "warning":
+            warnings.append(event["message"])
+        monitor.report(event)
+
+    watched = replace(monitor, report=report)
+    try:
+        signals = []
+        for source in shot.sources:
+            monitor.check()
+            signals.append(_load(shot, source))
+        audio = MODES[shot.render.mode](shot, signals, watched)
+        monitor.check()
+        if not np.isfinite(audio).all():
+            raise Sonic4DError(
+                "too_loud", "The rendered sound is too loud to be stored.", "Lower the gains."
+            )
+        levels = normalize(audio, shot.render.sample_rate, shot.render.normalize)
+    except MemoryError:
+        raise Sonic4DError(
+            "out_of_memory", "There isn't enough memory for this shot.", "Render it in parts."
+        ) from None
+    if levels.peak == 0:
+        watched.log("The rendered sound is silent. Check the sources' sound and start.", "warning")
+    return Rendered(audio, shot.render.sample_rate, levels, tuple(warnings))
+
+
+def _check_settings(shot: Shot) -> None:
+    render = shot.render
+    _available("render mode", render.mode, tuple(MODES))
+    _available("audio format", render.format, FORMATS)
+    _available("engine", render.engine, ENGINES)
+    memory_samples = shot.sample_count * max(2, len(shot.sources))
+    if shot.sample_count > MAX_SAMPLES or memory_samples > MAX_MEMORY_SAMPLES:
+        raise Sonic4DError(
+            "too_long",
+            f"The shot lasts {shot.sample_count / render.sample_rate / 3600:.1f} h with "
+            f"{len(shot.sources)} sources, which is too much for one file.",
+            "Render it in parts.",
+        )
+
+
+def _available(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        names = ", ".join(f'"{name}"' for name in known)
+        raise Sonic4DError(
+            "not_available", f'The {what} "{value}" is not available yet.', f"Available: {names}."
+        )
+
+
+def _load(shot: Shot, source: ShotSource) -> Float32:
+    """A source's sound as mono (shot.sample_count,) at the shot's rate: placed at its start, with its gain."""
+    rate_hz = shot.render.sample_rate
+    path = checks.inside(shot.folder, source.audio, f"the sound of {source.name}")
+    start = round(source.start_s * rate_hz)
+    signal = np.zeros(shot.sample_count, dtype=np.float32)
+    needed_s = (shot.sample_count - start) / rate_hz
+    mono = _read_mono(path, rate_hz, needed_s)
+    mono = mono[max(0, -start) :][: max(0, shot.sample_count - start)]
+    if len(mono):
+        gain = np.float32(10 ** (source.gain_db / 20))
+        signal[max(0, start) :][: len(mono)] = mono * gain
+    return signal
+
+
+def _read_mono(path: Path, rate_hz: int, needed_s: float) -> Float32:
+    """The first `needed_s` seconds of a sound file (fewer if it ends), mixed to one channel, at `rate_hz`."""
+    if not path.is_file():
+        raise Sonic4DError("missing_file", f"There is no sound file {path}.", "Check its path.")
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.channels > MAX_CHANNELS or file.frames * file.channels > MAX_MEMORY_SAMPLES:
+                raise _bad_sound(path, "is too large")
+            if file.frames == 0:
+                raise _bad_sound(path, "is empty")
+            wanted = min(file.frames, max(1, math.ceil((needed_s + 1) * file.samplerate)))
+            samples = file.read(wanted, dtype="float32", always_2d=True)
+            file_rate_hz = file.samplerate
+    except (OSError, soundfile.SoundFileError, ValueError, TypeError):
+        raise _bad_sound(path, "can't be read as sound") from None
+    if len(samples) < wanted:
+        raise _bad_sound(path, "is cut short")
+    if not np.isfinite(samples).all():
+        raise _bad_sound(path, "contains samples that are not numbers")
+    mono = samples.mean(axis=1)
+    if file_rate_hz == rate_hz:
+        return mono
+    return soxr.resample(mono, file_rate_hz, rate_hz, quality="VHQ")
+
+
+def _bad_sound(path: Path, what: str) -> Sonic4DError:
+    return Sonic4DError(
+        "bad_audio", f"The sound file {path} {what}.", "Choose another one, as WAV or FLAC."
+    )
+
+
+def render_to_file(shot: Shot, output: Path, monitor: Monitor) -> Path:
+    """Render a shot to .wav (32-bit float) or .flac (24-bit); the file appears complete or not at all."""
+    file_type = FILE_TYPES.get(output.suffix.lower())
+    if file_type is None:
+        raise Sonic4DError(
+            "bad_option",
+            f'"{output.name}" is no sound file name.',
+            f"End it with {' or '.join(FILE_TYPES)}.",
+        )
+    if not output.parent.is_dir():
+        raise Sonic4DError(
+            "missing_folder", f"There is no folder {output.parent}.", "Create it first."
+        )
+    if output.is_dir():
+        raise Sonic4DError("exists", f"{output} is a folder.", "Choose another file name.")
+    with new_file(output) as path:
+        rendered = render_shot(shot, monitor)
+        if file_type[1] == "PCM_24" and rendered.levels.peak > 1:
+            monitor.log("The sound is louder than a FLAC file can hold and was clipped.", "warning")
+        try:
+            soundfile.write(
+                path,
+                rendered.audio.T,
+                rendered.sample_rate,
+                format=file_type[0],
+                subtype=file_type[1],
+            )
+            complete = soundfile.info(path).frames == rendered.audio.shape[1]
+        except (soundfile.SoundFileError, AssertionError) as error:
+            raise OSError(str(error)) from error
+        if not complete:
+            raise OSError("the disk is full")
+    monitor.artifact("audio", output)
+    return output
