@@ -1,0 +1,1 @@
+"""Bundle -> Blender objects, and Blender objects -> shot.json."""

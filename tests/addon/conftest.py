@@ -1,0 +1,39 @@
+"""The add-on under test, in a fresh file. Runs in any Python that has bpy."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import bpy
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "sonic4d_extension"
+
+
+def _load_extension() -> ModuleType:
+    """The repository as one package, as Blender sees an installed extension."""
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+EXTENSION = _load_extension()
+
+
+@pytest.fixture(autouse=True)
+def addon() -> Iterator[ModuleType]:
+    """The registered add-on; bpy 4.5 hangs at its exit if a handler is left behind, so it always goes again."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    EXTENSION.register()
+    yield EXTENSION
+    EXTENSION.unregister()
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
