@@ -1,0 +1,206 @@
+"""The backend's own Python environment: which one to use, whether it works, and making it.
+
+The managed environment lies in `folder / key`, where the key follows from the backend's source: an updated add-on finds
+none and makes a new one. It is put together beside that place and renamed into it, so it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...backend.sonic4d.protocol import PROTOCOL_VERSION, Sonic4DError, log_file
+from .process import child_environment, kill_group, last_line, start_detached
+from .pythons import environment_python, find_pythons, install_command, make_environment_command
+
+OVERRIDE = "SONIC4D_BACKEND_PYTHON"
+OLDEST_PYTHON = "3.11"
+NEWEST_PYTHON = "3.14"
+_CHECK_TIMEOUT_S = 120
+_LEFTOVER_AGE_S = 86400
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
+_KEY = re.compile("[0-9a-f]{8}")
+_INSTALL = "Install the backend in the add-on's preferences."
+
+
+def resolve(folder: Path, source: Path, explicit: Path | None = None) -> Path:
+    """The backend's interpreter: $SONIC4D_BACKEND_PYTHON, else `explicit`, else the managed environment in `folder`.
+
+    `source`: the backend/ folder that came with the add-on. Looks only, runs nothing (see `check`). Raises `Sonic4DError`
+    ("no_backend").
+    """
+    override = os.environ.get(OVERRIDE)
+    for origin, path in ((OVERRIDE, override), ("The add-on's preferences", explicit)):
+        if path:
+            if not Path(path).is_file():
+                raise Sonic4DError(
+                    "no_backend", f"{origin}: {path} is not a Python.", "Correct the path."
+                )
+            return Path(path)
+    python = environment_python(folder / environment_key(source))
+    if not python.is_file():
+        raise Sonic4DError("no_backend", "The Sonic4D backend is not installed yet.", _INSTALL)
+    return python
+
+
+def environment_key(source: Path) -> str:
+    """8 hex digits for what `source` contains. Short: Windows has a limit on the length of paths."""
+    digest = hashlib.sha256()
+    files = [source / "pyproject.toml", *(source / "sonic4d").rglob("*")]
+    for path in sorted(path for path in files if path.is_file() and path.suffix != ".pyc"):
+        digest.update(path.relative_to(source).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:8]
+
+
+def check(python: Path) -> dict[str, Any]:
+    """What the backend's doctor reports. Raises `Sonic4DError` where it can't be used with this add-on."""
+    command = [str(python), "-I", "-m", "sonic4d", "doctor", "--json"]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=child_environment(),
+            timeout=_CHECK_TIMEOUT_S,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        report = json.loads(done.stdout)
+        protocol = report["protocol"]
+    except OSError as error:
+        raise Sonic4DError(
+            "no_backend", f"{python} can't be started: {error.strerror}.", _INSTALL
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise Sonic4DError(
+            "backend_broken", f"{python} gives no answer within {_CHECK_TIMEOUT_S} s.", _INSTALL
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        said = done.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1]
+        raise Sonic4DError(
+            "backend_broken", f"{python} is not a working Sonic4D backend. {said}".strip(), _INSTALL
+        ) from None
+    if protocol != PROTOCOL_VERSION:
+        raise Sonic4DError(
+            "protocol_mismatch",
+            f"The backend of {python} does not fit this add-on: it speaks version {protocol} of their protocol, "
+            f"the add-on version {PROTOCOL_VERSION}.",
+            "Reinstall the backend in the add-on's preferences.",
+        )
+    if report["problems"]:
+        raise Sonic4DError(
+            "backend_broken",
+            f"The backend of {python} is not usable: {' '.join(report['problems'])}",
+            "Reinstall the backend in the add-on's preferences.",
+        )
+    return report
+
+
+def create_environment(
+    folder: Path,
+    source: Path,
+    python: Path | None = None,
+    wheelhouse: Path | None = None,
+    report: Callable[[str], None] = lambda line: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Make the managed environment for the backend in `source`; returns its interpreter. Takes minutes: never in Blender's
+    main thread.
+
+    python: what to make it with; else one is looked for. wheelhouse: a folder of wheels (setuptools' among them) to install
+    from, without network. report: gets a line at a time of what is going on. Where the environment exists, nothing is done.
+    Raises `Sonic4DError`; "cancelled" once `should_stop` says so.
+    """
+    target = folder / environment_key(source)
+    if environment_python(target).is_file():
+        return environment_python(target)
+    report("Looking for a Python")
+    base = python or next(iter(find_pythons(OLDEST_PYTHON, NEWEST_PYTHON)), None)
+    if base is None:
+        raise Sonic4DError(
+            "no_python",
+            f"No Python {OLDEST_PYTHON} to {NEWEST_PYTHON} that can make environments was found.",
+            "Install one from python.org, or name one in the add-on's preferences.",
+        )
+    log = log_file("install.log")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        work = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
+    except OSError as error:
+        raise Sonic4DError(
+            "not_writable",
+            f"{folder} can't be written: {error.strerror}.",
+            "Choose another folder.",
+        ) from None
+    try:
+        environment = work / "env"
+        copy = work / "backend"  # building writes beside the source, which may be read-only
+        shutil.copytree(source, copy, ignore=_NOT_COPIED)
+        report("Making the environment")
+        _run(make_environment_command(base, environment), log, report, should_stop)
+        report("Installing the backend")
+        install = install_command(environment, str(copy), wheelhouse=wheelhouse)
+        _run(install, log, report, should_stop)
+        report("Checking the backend")
+        check(environment_python(environment))
+        if not target.exists():  # another Blender may have been faster
+            os.replace(environment, target)
+    except OSError as error:
+        raise Sonic4DError(
+            "install_failed",
+            f"The backend can't be installed in {folder}: {error.strerror or error}.",
+            "Make room on the disk or choose another folder.",
+        ) from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    for old in folder.iterdir():
+        if old != target and _KEY.fullmatch(old.name) and (old / "pyvenv.cfg").is_file():
+            shutil.rmtree(old, ignore_errors=True)
+    return environment_python(target)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what an interrupted installation left; a recent one may still be running."""
+    for path in folder.glob(".new-*"):
+        if time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _run(
+    command: list[str], log: Path, report: Callable[[str], None], should_stop: Callable[[], bool]
+) -> None:
+    with log.open("ab") as output:
+        start = output.tell()
+        process = start_detached(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    said = ""
+    while True:
+        try:
+            status = process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            if should_stop():
+                kill_group(process)
+                raise Sonic4DError("cancelled", "The installation was cancelled.") from None
+        else:
+            break
+        line = last_line(log, start)
+        if line != said:
+            report(line)
+            said = line
+    if status:
+        raise Sonic4DError(
+            "install_failed",
+            f"The backend can't be installed: {last_line(log, start)}",
+            f"Check the network, or install from a folder of wheels. Details are in {log}.",
+        )
