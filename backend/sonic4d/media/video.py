@@ -1,0 +1,395 @@
+"""Pictures in and out: any video FFmpeg reads as frames at a constant rate; H.264 with sound as output."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+from av.container import InputContainer, OutputContainer
+from av.sidedata.sidedata import Type as SideData
+from av.video.reformatter import Colorspace, Interpolation
+
+from ..files import new_file
+from ..monitor import SILENT, Monitor
+from ..protocol import Sonic4DError
+from .reading import decoded, opened, zero_s
+
+Frame = npt.NDArray[np.uint8]  # (H, W, 3) RGB
+
+MAX_CLIP_BYTES = 2 << 30
+MIN_SIDE_PX = 32
+USUAL_RATES = tuple(
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
+) + tuple(Fraction(rate) for rate in ("10", "12", "15", "20", "90", "100", "120000/1001", "120"))
+SOUND_RATE_HZ = 48000
+BT709, UNTAGGED = 1, 2  # AVCOL_SPC_BT709, AVCOL_SPC_UNSPECIFIED
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of a video at a constant rate.
+
+    frames (n, H, W, 3) uint8 RGB; H and W are even. Frame i is the picture at `start_s + i / frame_rate` seconds of the file.
+    source_size: width and height of the picture as shown, before it was scaled. focal_35mm_mm: 35 mm-equivalent focal
+    length where the metadata tell it.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    frame_rate: Fraction
+    start_s: float
+    source_size: tuple[int, int]
+    focal_35mm_mm: float | None
+    warnings: tuple[str, ...]
+
+
+def read_clip(
+    path: Path,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    max_frames: int = 300,
+    height: int = 360,
+    monitor: Monitor = SILENT,
+) -> Clip:
+    """Read a clip as a player would show it: turned upright, square pixels, on black where it is transparent.
+
+    Pictures are scaled to `height` while they are decoded (never enlarged). Variable frame rates become the constant
+    rate nearest to the average, by the picture nearest in time. Only the part asked for is decoded.
+    Raises `Sonic4DError`.
+    """
+    with opened(path) as container:
+        stream = _video_stream(container, path)
+        rate = _constant_rate(container, stream)
+        length_s = _length_s(container, stream)
+        _check_start(path, start_s, length_s)
+        wanted = math.inf if duration_s is None else max(1, round(duration_s * rate))
+        there = math.inf if length_s is None else math.ceil((length_s - start_s) * rate) + 1
+        limit = int(min(wanted, there, max_frames))
+
+        damage = 0
+
+        def shown() -> Iterator[tuple[float, av.VideoFrame]]:
+            nonlocal damage
+            last_s = -math.inf
+            for frame in _progressive(decoded(container, stream, start_s)):
+                monitor.check()
+                if frame is None:
+                    damage += 1
+                    continue
+                time_s = last_s + 1 / rate if frame.time is None else frame.time - zero_s(container)
+                time_s = time_s if math.isfinite(time_s) else 0.0
+                if time_s > last_s:
+                    last_s = time_s
+                    yield time_s, frame
+
+        pictures = _at_constant_rate(shown(), rate, start_s)
+        first = next(pictures, None)
+        if first is None:
+            raise _nothing_there(path, start_s)
+        start, frame = first
+        source_size = _shown_size(frame, stream.sample_aspect_ratio)
+        size = _scaled_size(source_size, height, path)
+        if limit * size[0] * size[1] * 3 > MAX_CLIP_BYTES:
+            raise Sonic4DError(
+                "too_large",
+                f"{limit} frames of {size[0]}x{size[1]} pixels do not fit into memory.",
+                "Give a smaller --height, --max-frames or --duration.",
+            )
+        frames = np.empty((limit, size[1], size[0], 3), np.uint8)
+        count, converted = 0, None
+        for _, frame in itertools.chain([first], itertools.islice(pictures, limit - 1)):
+            if frame is converted:  # shown longer than one frame
+                frames[count] = frames[count - 1]
+            else:
+                frames[count] = _rgb(frame, size)
+            converted = frame
+            count += 1
+            monitor.progress("video", count, limit)
+        goes_on = limit == max_frames < wanted and next(pictures, None) is not None
+        focal = _focal_35mm_mm(container, stream)
+
+    start_s = float(start)
+    end_s = float(start + count / rate)
+    warnings = []
+    if goes_on:
+        warnings.append(
+            f"The clip is longer than {max_frames} frames: only {start_s:.2f} to {end_s:.2f} s "
+            "are used. Choose the part with --start and --duration, or raise --max-frames."
+        )
+    expected = min(wanted, max_frames, there - 2)
+    if damage or count < expected - max(2, rate / 2):
+        warnings.append(
+            f"The video is damaged or incomplete; {count} frames up to {end_s:.2f} s could be read."
+        )
+    return Clip(frames[:count], rate, start_s, source_size, focal, tuple(warnings))
+
+
+def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
+    """The first video stream that isn't a cover picture."""
+    for stream in container.streams.video:
+        cover = av.stream.Disposition.attached_pic in stream.disposition
+        if not cover and stream.codec_context is not None:
+            return stream
+    raise Sonic4DError("no_video", f"{path} has no picture.", "Give a video file.")
+
+
+def _length_s(container: InputContainer, stream: av.VideoStream) -> float | None:
+    """How far the pictures reach on the file's time line, where the file says so."""
+    if stream.duration is not None and stream.start_time is not None:
+        return float((stream.start_time + stream.duration) * stream.time_base) - zero_s(container)
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _check_start(path: Path, start_s: float, length_s: float | None) -> None:
+    if length_s is not None and start_s >= length_s:
+        raise Sonic4DError(
+            "bad_start",
+            f"{path.name} is {length_s:.2f} s long; it has nothing at {start_s:g} s.",
+            "Give an earlier --start.",
+        )
+
+
+def _nothing_there(path: Path, start_s: float) -> Sonic4DError:
+    if start_s > 0:
+        return Sonic4DError(
+            "bad_start",
+            f"{path.name} has no pictures from {start_s:g} s on.",
+            "Give an earlier --start.",
+        )
+    return Sonic4DError(
+        "no_frames",
+        f"{path.name} has no pictures that can be decoded.",
+        "Check that the file plays elsewhere, or convert it to MP4.",
+    )
+
+
+def _constant_rate(container: InputContainer, stream: av.VideoStream) -> Fraction:
+    """The exact rate a stream is read at: a usual rate where its average or FFmpeg's guess is one within 0.1 %, the
+    nearest usual rate within 2 % of the average (variable rates), else the average itself."""
+    told = [
+        rate for rate in (stream.average_rate, stream.guessed_rate) if rate and 1 <= rate <= 240
+    ]
+    if not told:
+        return _measured_rate(container, stream)
+    for rate, tolerance in [(told[0], 1e-3), (told[-1], 1e-3), (told[0], 0.02)]:
+        usual = min(USUAL_RATES, key=lambda known: abs(known / rate - 1))
+        if abs(usual / rate - 1) <= tolerance:
+            return usual
+    return told[0].limit_denominator(1001)
+
+
+def _measured_rate(container: InputContainer, stream: av.VideoStream) -> Fraction:
+    """From the time stamps of the first pictures, where the header tells nothing or nonsense. 25 for a single picture."""
+    packets = itertools.islice(container.demux(stream), 200)
+    stamps = sorted({packet.pts for packet in packets if packet.pts is not None})
+    container.seek(stamps[0] if stamps else 0, stream=stream)
+    if len(stamps) < 2:
+        return Fraction(25)
+    rate = 1 / ((stamps[-1] - stamps[0]) * stream.time_base / (len(stamps) - 1))
+    usual = min(USUAL_RATES, key=lambda known: abs(known / rate - 1))
+    if abs(usual / rate - 1) <= 0.02:
+        return usual
+    return min(max(rate.limit_denominator(1001), Fraction(1)), Fraction(240))
+
+
+def _at_constant_rate(
+    shown: Iterable[tuple[float, av.VideoFrame]], rate: Fraction, start_s: float
+) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+    """Pictures with ascending times in seconds -> (time, picture) every 1 / rate seconds, by the picture nearest in time.
+
+    The first is the one nearest to `start_s`; the grid lies on its own time, so that a constant rate stays untouched.
+    """
+    step = 1 / rate
+    target = previous = None
+    for time_s, frame in shown:
+        current = (Fraction(time_s), frame)
+        before = previous or current
+        if target is None:
+            if time_s < start_s:
+                previous = current
+                continue
+            nearest = min(before, current, key=lambda item: abs(item[0] - Fraction(start_s)))
+            near = nearest[0] <= start_s + step and (nearest[0] >= start_s - step)
+            target = nearest[0] if near or previous is None else Fraction(start_s)
+        while target <= current[0]:
+            yield target, (before if target - before[0] < current[0] - target else current)[1]
+            target += step
+        previous = current
+    if previous is None:
+        return
+    if target is None:
+        target = previous[0] if previous[0] >= start_s - step else math.inf
+    while target <= previous[0] + step / 2:
+        yield target, previous[1]
+        target += step
+
+
+def _progressive(frames: Iterable[av.VideoFrame | None]) -> Iterator[av.VideoFrame | None]:
+    """Interlaced pictures with their fields merged into one picture (FFmpeg's yadif); others as they are."""
+    frames = iter(frames)
+    first = next((frame for frame in frames if frame is not None), None)
+    if first is None:
+        return
+    frames = itertools.chain([first], frames)
+    if not first.interlaced_frame:
+        yield from frames
+        return
+    graph = av.filter.Graph()
+    chain = [
+        graph.add_buffer(
+            width=first.width, height=first.height, format=first.format, time_base=first.time_base
+        ),
+        graph.add("yadif", "deint=interlaced"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*chain).configure()
+    for frame in itertools.chain(frames, [None]):
+        graph.push(frame)
+        while True:
+            try:
+                yield graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """(transpose, then flip the columns, flip the rows) by the display matrix of ISO 14496-12."""
+    data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if data is None:
+        return False, False, False
+    a, b, _, c, d = np.frombuffer(bytes(data), "<i4")[:5].tolist()
+    if abs(a) >= abs(b):
+        return False, a < 0, d < 0
+    return True, c < 0, b < 0
+
+
+def _shown_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Width and height of the upright picture with square pixels."""
+    aspect = pixel_aspect if pixel_aspect and 0.1 <= pixel_aspect <= 10 else Fraction(1)
+    width, height = max(1, round(frame.width * aspect)), frame.height
+    return (height, width) if _orientation(frame)[0] else (width, height)
+
+
+def _scaled_size(shown: tuple[int, int], height: int, path: Path) -> tuple[int, int]:
+    """The size to work at: even, at most `height` high, same aspect."""
+    even_height = min(height, shown[1]) // 2 * 2
+    even_width = 2 * round(shown[0] * even_height / shown[1] / 2)
+    if min(even_width, even_height) < MIN_SIDE_PX:
+        raise Sonic4DError(
+            "too_small",
+            f"The picture of {path.name} would be {even_width}x{even_height} pixels small.",
+            f"It needs at least {MIN_SIDE_PX} pixels each way; raise --height or use another clip.",
+        )
+    return even_width, even_height
+
+
+def _rgb(frame: av.VideoFrame, size: tuple[int, int]) -> Frame:
+    """A decoded picture, upright and scaled to `size` (width, height)."""
+    transpose, flip_columns, flip_rows = _orientation(frame)
+    width, height = reversed(size) if transpose else size
+    # Untagged video follows the convention of its size: BT.709 from 720 lines on, else BT.601.
+    untagged_hd = frame.colorspace == UNTAGGED and frame.height >= 720
+    transparent = any(component.is_alpha for component in frame.format.components)
+    picture = frame.reformat(
+        width,
+        height,
+        "rgba" if transparent else "rgb24",
+        src_colorspace=Colorspace.ITU709 if untagged_hd else None,
+        interpolation=Interpolation.BICUBIC,
+    ).to_ndarray()
+    if transparent:
+        alpha = picture[..., 3:].astype(np.uint16)
+        picture = ((picture[..., :3] * alpha + 127) // 255).astype(np.uint8)
+    if transpose:
+        picture = picture.transpose(1, 0, 2)
+    return picture[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+
+
+def _focal_35mm_mm(container: InputContainer, stream: av.VideoStream) -> float | None:
+    """35 mm-equivalent focal length as phones write it (com.apple.quicktime…, EXIF's FocalLengthIn35mmFilm)."""
+    for key, value in {**container.metadata, **stream.metadata}.items():
+        if "focal" in key.lower() and "35mm" in key.lower().replace("_", "").replace("-", ""):
+            try:
+                focal = float(Fraction(value.lower().removesuffix("mm").strip()[:20]))
+            except (ValueError, ZeroDivisionError, OverflowError):
+                continue
+            if 4 <= focal <= 2000:
+                return focal
+    return None
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[Frame],
+    rate: Fraction,
+    audio: Path | None = None,
+    monitor: Monitor = SILENT,
+    total: int = 0,
+    stage: str = "write",
+) -> None:
+    """Write (H, W, 3) RGB frames of even size as H.264 (yuv420p, BT.709, CRF 18) in MP4, with a sound file as AAC (48 kHz
+    stereo, 384 kbit/s).
+
+    `total`: how many frames, for the progress. The sound file has 1 or 2 channels and is cut where the pictures end.
+    Raises `Sonic4DError` where it can't be written; then nothing is left behind.
+    """
+    frames = iter(frames)
+    first = next(frames)
+    with new_file(path) as work:
+        try:
+            with av.open(str(work), "w", options={"movflags": "+faststart"}) as out:
+                video = out.add_stream("libx264", rate, options={"crf": "18"})
+                video.height, video.width = first.shape[:2]
+                video.pix_fmt = "yuv420p"
+                video.codec_context.time_base = 1 / rate
+                video.codec_context.colorspace = BT709
+                sound = None if audio is None else _SoundTrack(out, audio)
+                for index, picture in enumerate(itertools.chain([first], frames)):
+                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+                    frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+                    frame.pts, frame.time_base = index, 1 / rate
+                    out.mux(video.encode(frame))
+                    if sound is not None:
+                        sound.write_until((index + 1) / rate)
+                    monitor.progress(stage, index + 1, total)
+                out.mux(video.encode(None))
+                if sound is not None:
+                    sound.close()
+        except av.error.FFmpegError as error:
+            raise OSError(error.errno, error.strerror or str(error)) from None
+
+
+class _SoundTrack:
+    """Feeds a sound file into a container little by little, so that the muxer need not keep either track in memory."""
+
+    BLOCK = 1024
+
+    def __init__(self, out: OutputContainer, path: Path) -> None:
+        samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples = soxr.resample(samples, file_rate, SOUND_RATE_HZ)
+        self.samples = np.ascontiguousarray(np.repeat(samples, 3 - samples.shape[1], axis=1).T)
+        self.position = 0
+        self.out = out
+        self.stream = out.add_stream("aac", SOUND_RATE_HZ, layout="stereo", bit_rate=384_000)
+
+    def write_until(self, end_s: Fraction) -> None:
+        end = min(round(end_s * SOUND_RATE_HZ), self.samples.shape[1])
+        while self.position < end:
+            block = self.samples[:, self.position : min(self.position + self.BLOCK, end)]
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", "stereo")
+            frame.sample_rate = SOUND_RATE_HZ
+            frame.pts, frame.time_base = self.position, Fraction(1, SOUND_RATE_HZ)
+            self.position += block.shape[1]
+            self.out.mux(self.stream.encode(frame))
+
+    def close(self) -> None:
+        self.out.mux(self.stream.encode(None))
