@@ -1,0 +1,190 @@
+"""The geometric depth expert: from the motion analysis of a shot to its depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ...geometry.cameras import Intrinsics
+from ...monitor import Monitor
+from ..depth import DepthResult, Frames
+from ..flow import Map
+from ..motion import MotionAnalysis, working_size
+from ..movers import pixel_boxes
+from ..stabilise import enlargement
+from .background import background_points
+from .cameras import camera_poses, camera_rotations
+from .horizon import Horizon, find_horizon, sky_mask
+from .layout import View, background_layout, flat_relief, ground_probability, simplified
+from .subjects import inverse_distances, painted
+
+MOVE_LIMIT_DEG = 20.0
+FLAT_MOVE_LIMIT_DEG = 8.0
+MIN_FRAMES = 5
+MIN_GROUND_CLARITY = 0.3
+MAX_RESIDUAL_PX = 6.0  # of the working picture
+GUIDED_ABOVE = 1.2  # times the working size: then outlines are drawn anew in the large picture
+
+
+_MOVES = (
+    "The camera moves through the scene, or there is too little texture to follow it, so the picture is"
+    " shown on a leaning board. Keep camera moves within 8 degrees, or use a learned depth expert."
+)
+_SHORT = (
+    "The clip is too short to tell what moves in it, so the picture is shown on a leaning board. Keep"
+    " camera moves within 8 degrees, or use a learned depth expert."
+)
+_NO_GROUND = (
+    "No ground can be told from the rest of the picture, so its background is shown on a leaning board."
+    " Keep camera moves within 8 degrees, or use a learned depth expert."
+)
+_NOT_A_TURN = (
+    "The camera doesn't just turn, it also travels or zooms a little: subjects may drift slightly against"
+    " their background."
+)
+
+
+@dataclass(frozen=True)
+class _Background:
+    """inverse: (h, w) inverse depth at working size; view: None for a leaning board, then `warning` says why."""
+
+    inverse: Map
+    view: View | None = None
+    horizon: Horizon | None = None
+    warning: str = ""
+
+
+def geometric_depth(
+    frames: Frames,
+    motion: MotionAnalysis,
+    intrinsics: Intrinsics,
+    eye_height_m: float,
+    monitor: Monitor,
+) -> DepthResult:
+    """Depth of one continuous shot without a learned model.
+
+    frames: (n, H, W, 3) RGB; motion: `analyse_motion` of the same frames; intrinsics: of the frames;
+    eye_height_m: the camera's height over ground, which sets the scale unless people who walk about tell it.
+
+    A shot that stands still, or could be brought to rest, gets one background for all frames (soft stixels
+    over a ground plane after Badino, Franke and Pfeiffer 2009), its subjects before it where they touch the
+    ground (Hoiem, Efros and Hebert 2008), and bears camera moves of 20 degrees. The camera stands at the
+    origin, its pitch follows from the horizon, the stabilised picture has no roll. Everything else becomes
+    a leaning board that isn't metric, bears 8 degrees and comes with a warning. Raises Cancelled.
+    """
+    count, height, width = frames.shape[:3]
+    work_height, work_width = working_size(height, width)
+    k = intrinsics.scaled(work_width, work_height)
+    background = _background(motion, k, eye_height_m, monitor)
+    view = background.view
+    rotations, residual_px = camera_rotations(motion.to_reference, k)
+    poses, reference_pose = camera_poses(rotations, view.pitch_deg if view else 0.0)
+    warnings = [background.warning] if background.warning else []
+    assumptions = {
+        "horizontal_fov_deg": intrinsics.horizontal_fov_deg,
+        "relief": "layout" if view else "board",
+        "camera": "turns" if motion.is_static else "unknown, taken as still",
+    }
+    if view:
+        assumptions["eye_height_m"] = view.eye_height_m
+        assumptions["eye_height_found_by"] = background.horizon.eye_height_found_by
+        assumptions["horizon_found_by"] = background.horizon.found_by
+        assumptions["pitch_deg"] = view.pitch_deg
+    if residual_px > MAX_RESIDUAL_PX:
+        warnings.append(_NOT_A_TURN)
+
+    labels = motion.labels if motion.is_static else np.zeros_like(motion.labels)
+    ahead = inverse_distances(labels, background.inverse, view, monitor.check)
+    depth_m = np.empty((count, height, width), np.float32)
+    foreground = np.zeros((count, height, width), bool)
+    shrink = enlargement(work_width / width, work_height / height)
+    for t in range(count):
+        in_front = painted(labels[t], ahead[:, t], view, k.fy)
+        to_reference = motion.to_reference[t] @ shrink
+        subject = _in_frame((labels[t] > 0).astype(np.float32), to_reference, height, width)
+        if width > GUIDED_ABOVE * work_width and subject.any():
+            radius = round(4 * width / work_width)
+            subject = cv2.ximgproc.guidedFilter(
+                np.ascontiguousarray(frames[t]), subject, radius, 60.0
+            )
+        in_front = _in_frame(in_front, to_reference, height, width)
+        mask = (subject > 0.5) & (in_front > 0)
+        inverse = _in_frame(background.inverse, to_reference, height, width)
+        inverse = np.where(mask, in_front, inverse)
+        depth_m[t] = _axis_ratio(rotations[t], to_reference, k, height, width) / inverse
+        # The outermost pixels are mixed with the background's colour.
+        foreground[t] = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        monitor.progress("depth", t + 1, count)
+    points = None
+    if motion.is_static:
+        pivot_m = float(np.median(_pivot_depths(ahead, background.inverse)))
+        points = background_points(
+            motion.plate, motion.never_seen, background.inverse, view, k, reference_pose, pivot_m
+        )
+    return DepthResult(
+        depth_m,
+        poses,
+        foreground=foreground if motion.is_static else None,
+        background=points,
+        metric=view is not None,
+        move_limit_deg=MOVE_LIMIT_DEG if view else FLAT_MOVE_LIMIT_DEG,
+        assumptions=assumptions,
+        warnings=tuple(warnings),
+    )
+
+
+def _background(
+    motion: MotionAnalysis, k: Intrinsics, eye_height_m: float, monitor: Monitor
+) -> _Background:
+    board = flat_relief(k.height, k.width)
+    if not motion.is_static:
+        return _Background(board, warning=_MOVES)
+    if len(motion.labels) < MIN_FRAMES:
+        return _Background(board, warning=_SHORT)
+    sky = sky_mask(motion.plate)
+    horizon = find_horizon(sky, pixel_boxes(motion.labels), eye_height_m)
+    guide = simplified(motion.plate)
+    monitor.check()
+    ground, clarity = ground_probability(guide, horizon.row, sky)
+    if clarity < MIN_GROUND_CLARITY:
+        return _Background(board, warning=_NO_GROUND)
+    view = View(k, horizon.row, horizon.eye_height_m)
+    inverse = background_layout(motion.plate, guide, view, ground, sky)
+    monitor.check()
+    return _Background(inverse, view, horizon)
+
+
+def _in_frame(
+    picture: Map, to_reference: npt.NDArray[np.float64], height: int, width: int
+) -> Map:
+    """A map (h, w) of the stabilised picture as it lies in one frame (H, W)."""
+    return cv2.warpPerspective(
+        picture,
+        to_reference,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _axis_ratio(
+    rotation: npt.NDArray[np.float64],
+    to_reference: npt.NDArray[np.float64],
+    k: Intrinsics,
+    height: int,
+    width: int,
+) -> Map:
+    """Depth along a frame's viewing axis over depth along the stabilised picture's, per pixel of the frame."""
+    column, row = np.arange(width), np.arange(height)[:, None]
+    x, y, w = (m[0] * column + m[1] * row + m[2] for m in to_reference)
+    ray_x, ray_y = (x / w + 0.5 - k.cx) / k.fx, (y / w + 0.5 - k.cy) / k.fy
+    return rotation[0, 2] * ray_x + rotation[1, 2] * ray_y + rotation[2, 2]
+
+
+def _pivot_depths(ahead: npt.NDArray[np.float64], background: Map) -> npt.NDArray[np.float64]:
+    """What a camera may be expected to travel around: the largest mover, else the background."""
+    subject = ahead[:1]
+    return 1 / (subject[np.isfinite(subject)] if subject.size else background)
