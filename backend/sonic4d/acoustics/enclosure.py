@@ -60,7 +60,7 @@ def enclose(room: Room, points: Array, monitor: Monitor) -> Enclosure:
     if rt60_s > room.rt60_s:
         monitor.log(
             f"A room of {_metres(grown)} can't reverberate for as little as {room.rt60_s:g} s; the shortest time "
-            f"is {rt60_s:.2f} s. It is rendered without reflections.",
+            f"is {rt60_s:.3g} s. It is rendered without reflections.",
             "warning",
         )
     return Enclosure(grown, np.full((3, 2), reflection), rt60_s if reflection else 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
 MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
 MAX_MEMORY_SAMPLES = 2_000_000_000
 MAX_CHANNELS = 64
+LOUDEST = 1e15  # times full scale: +300 dB
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,6 @@ def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
             signals.append(_load(shot, source))
         audio = MODES[shot.render.mode](shot, signals, watched)
         monitor.check()
-        if not np.isfinite(audio).all():
-            raise Sonic4DError(
-                "too_loud", "The rendered sound is too loud to be stored.", "Lower the gains."
-            )
         levels = normalize(audio, shot.render.sample_rate, shot.render.normalize)
     except MemoryError:
         raise Sonic4DError(
@@ -108,7 +106,11 @@ def _load(shot: Shot, source: ShotSource) -> Float32:
     mono = _read_mono(path, rate_hz, needed_s)
     mono = mono[max(0, -start) :][: max(0, shot.sample_count - start)]
     if len(mono):
-        gain = np.float32(10 ** (source.gain_db / 20))
+        gain = 10 ** (source.gain_db / 20)
+        if float(np.abs(mono).max()) * gain > LOUDEST:
+            raise Sonic4DError(
+                "too_loud", f"The sound of {source.name} is far too loud.", "Lower its gain."
+            )
         signal[max(0, start) :][: len(mono)] = mono * gain
     return signal
 
@@ -123,11 +125,13 @@ def _read_mono(path: Path, rate_hz: int, needed_s: float) -> Float32:
                 raise _bad_sound(path, "is too large")
             if file.frames == 0:
                 raise _bad_sound(path, "is empty")
+            if _is_cut_short(file):
+                raise _bad_sound(path, "is cut short")
             wanted = min(file.frames, max(1, math.ceil((needed_s + 1) * file.samplerate)))
             samples = file.read(wanted, dtype="float32", always_2d=True)
             file_rate_hz = file.samplerate
     except (OSError, soundfile.SoundFileError, ValueError, TypeError):
-        raise _bad_sound(path, "can't be read as sound") from None
+        raise _bad_sound(path, "is damaged or no sound file") from None
     if len(samples) < wanted:
         raise _bad_sound(path, "is cut short")
     if not np.isfinite(samples).all():
@@ -136,6 +140,12 @@ def _read_mono(path: Path, rate_hz: int, needed_s: float) -> Float32:
     if file_rate_hz == rate_hz:
         return mono
     return soxr.resample(mono, file_rate_hz, rate_hz, quality="VHQ")
+
+
+def _is_cut_short(file: soundfile.SoundFile) -> bool:
+    """Whether a WAV holds less than its header says. Streamed files, whose header says "all there is", do not count."""
+    sizes = re.search(r"^data : (\d+) \(should be (\d+)\)$", file.extra_info, re.MULTILINE)
+    return sizes is not None and int(sizes[2]) < int(sizes[1]) < 0x7FFF0000
 
 
 def _bad_sound(path: Path, what: str) -> Sonic4DError:

@@ -1,0 +1,50 @@
+"""A small shot to vary: a source 2 m in front of a still camera in the middle of a room that reverberates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sonic4d.geometry.cameras import LOOKING_NORTH
+from sonic4d.room import Room
+from sonic4d.shot import Normalize, RenderSettings, Shot, ShotSource
+
+FRAMES = 12
+
+
+@pytest.fixture
+def make_shot(tmp_path: Path) -> Callable[..., Shot]:
+    """`make_shot(kind="free_field", positions=(12, 3), poses=(12, 4, 4), rt60_s=..., frame_rate=..., **render)`."""
+
+    def make(
+        *,
+        kind: str = "shoebox",
+        rt60_s: float = 0.2,
+        yaw_deg: float = 0.0,
+        positions: np.ndarray | tuple[float, float, float] = (0, 2, 0),
+        poses: np.ndarray = LOOKING_NORTH,
+        frame_rate: str = "24",
+        frames: int = FRAMES,
+        **render: object,
+    ) -> Shot:
+        source = ShotSource(
+            "bell", "bell.wav", np.broadcast_to(positions, (frames, 3)).astype(float)
+        )
+        settings = RenderSettings(mode="paper", sample_rate=8000, normalize=Normalize("none"))
+        return Shot(
+            name="test",
+            frame_rate=Fraction(frame_rate),
+            frame_start=1,
+            frame_end=frames,
+            listener_poses=np.broadcast_to(poses, (frames, 4, 4)),
+            sources=(source,),
+            room=Room(kind, (0.0, 1.0, 0.1), (4.0, 5.0, 3.0), yaw_deg, rt60_s),
+            render=replace(settings, **render),
+            folder=tmp_path,
+        )
+
+    return make
