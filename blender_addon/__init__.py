@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from . import properties
+from . import properties, scene
+from .operators import camera_moves, import_bundle
+from .ui import panels
 
 # In the order of registration; each has register() and unregister().
-MODULES = (properties,)
+MODULES = (properties, scene, import_bundle, camera_moves, panels)
 
 
 def register() -> None:

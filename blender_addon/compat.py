@@ -10,6 +10,11 @@ import bpy
 ADDON = __package__.rpartition(".")[0]
 
 
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+    """The strips of a sequence editor; up to 4.5 they had the name `sequences` as well."""
+    return editor.strips
+
+
 def set_video_output(settings: bpy.types.ImageFormatSettings) -> None:
     """Choose a movie file as render output. From 5.0 on the media type has to be set first."""
     if hasattr(settings, "media_type"):
@@ -22,14 +27,23 @@ def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> tuple[Any, s
 
     Up to 5.1 the modifier carries it as a custom property, from 5.2 on it is a property of `modifier.properties`.
     """
-    identifier = next(
-        item.identifier
-        for item in modifier.node_group.interface.items_tree
-        if item.item_type == "SOCKET" and item.in_out == "INPUT" and item.name == name
-    )
+    identifier = _inputs(modifier)[name]
     if hasattr(modifier, "properties"):
         return getattr(modifier.properties.inputs, identifier), "value"
     return modifier, f'["{identifier}"]'
+
+
+def modifier_input_names(modifier: bpy.types.NodesModifier) -> list[str]:
+    return list(_inputs(modifier))
+
+
+def _inputs(modifier: bpy.types.NodesModifier) -> dict[str, str]:
+    """Identifiers of the inputs by their names."""
+    return {
+        item.name: item.identifier
+        for item in modifier.node_group.interface.items_tree
+        if item.item_type == "SOCKET" and item.in_out == "INPUT"
+    }
 
 
 def get_modifier_input(modifier: bpy.types.NodesModifier, name: str) -> Any:
@@ -46,11 +60,17 @@ def set_modifier_input(modifier: bpy.types.NodesModifier, name: str, value: Any)
         modifier.id_data.update_tag()
 
 
-def new_channelbag(owner: bpy.types.ID, name: str) -> bpy.types.ActionChannelbag:
-    """Give a datablock an action of its own, replacing the one it has, and return the bag for its curves."""
+def channelbag(owner: bpy.types.ID) -> bpy.types.ActionChannelbag:
+    """Where the animation curves of a datablock live; its action is made if it has none.
+
+    4.5 has no `bpy_extras.anim_utils.action_ensure_channelbag_for_slot` yet, and 5.0 dropped `Action.fcurves`.
+    """
     animation = owner.animation_data or owner.animation_data_create()
-    action = bpy.data.actions.new(name)
-    slot = action.slots.new(id_type=owner.id_type, name=owner.name)
-    animation.action = action
-    animation.action_slot = slot
-    return action.layers.new("Layer").strips.new(type="KEYFRAME").channelbag(slot, ensure=True)
+    if animation.action is None:
+        animation.action = bpy.data.actions.new(owner.name)
+    action = animation.action
+    if animation.action_slot is None:
+        animation.action_slot = action.slots.new(id_type=owner.id_type, name=owner.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(animation.action_slot, ensure=True)

@@ -13,9 +13,11 @@ from typing import Any
 
 import bpy
 import numpy as np
-from mathutils import Matrix, Vector
+from mathutils import Matrix
 
 from ...backend.sonic4d.protocol import Sonic4DError
+from .paths import absolute
+from .room import box_of
 
 SHOT_VERSION = 1
 SAMPLE_RATE = 48000
@@ -39,9 +41,11 @@ def shot_json(scene: bpy.types.Scene, folder: Path) -> dict[str, Any]:
     audio = [stage_audio(item, folder) for item in sources]
     rate = frame_rate(scene)
     metres = metres_per_unit(scene)
-    listener, positions = sample_poses(scene, frames, cameras, sources)
-    listener[:, :3, 3] *= metres
-    positions *= metres
+    seen = list(dict.fromkeys(cameras))
+    poses = sample_poses(scene, frames, [*seen, *sources])
+    poses[..., :3, 3] *= metres
+    listener = np.array([poses[seen.index(camera), i] for i, camera in enumerate(cameras)])
+    positions = poses[len(seen) :, :, :3, 3]
     settings = scene.sonic4d
     return {
         "sonic4d_shot": SHOT_VERSION,
@@ -156,29 +160,24 @@ def bare_scene(
 
 
 def sample_poses(
-    scene: bpy.types.Scene,
-    frames: Sequence[int],
-    cameras: Sequence[bpy.types.Object],
-    sources: Sequence[bpy.types.Object],
-) -> tuple[np.ndarray, np.ndarray]:
-    """World poses (n, 4, 4) of each frame's own camera, without scale, and positions (n_sources, n, 3); Blender units."""
-    poses = np.empty((len(frames), 4, 4))
-    positions = np.empty((len(sources), len(frames), 3))
-    with bare_scene(scene, [*cameras, *sources]) as temporary:
-        layer = temporary.view_layers[0]
-        for i, (frame, camera) in enumerate(zip(frames, cameras, strict=True)):
+    scene: bpy.types.Scene, frames: Sequence[int], objects: Sequence[bpy.types.Object]
+) -> np.ndarray:
+    """World poses without scale, (n_objects, n_frames, 4, 4), in Blender units."""
+    poses = np.empty((len(objects), len(frames), 4, 4))
+    with bare_scene(scene, objects) as temporary:
+        for j, frame in enumerate(frames):
             temporary.frame_set(frame)
-            place, turn, _ = camera.evaluated_get(layer.depsgraph).matrix_world.decompose()
-            poses[i] = Matrix.LocRotScale(place, turn, None)
-            for j, source in enumerate(sources):
-                positions[j, i] = source.evaluated_get(layer.depsgraph).matrix_world.translation
-    return poses, positions
+            graph = temporary.view_layers[0].depsgraph
+            for i, item in enumerate(objects):
+                place, turn, _ = item.evaluated_get(graph).matrix_world.decompose()
+                poses[i, j] = Matrix.LocRotScale(place, turn, None)
+    return poses
 
 
 def stage_audio(source: bpy.types.Object, folder: Path) -> str:
     """Make a source's sound reachable from `folder`; its path relative to that folder, with forward slashes."""
     stored = source.sonic4d.audio_path
-    path = Path(os.path.normpath(bpy.path.abspath(stored, library=source.library)))
+    path = absolute(stored, source.library)
     if not stored or not path.is_file():
         what = (
             f"The sound of {source.name} is missing: {path}."
@@ -211,9 +210,11 @@ def _room(scene: bpy.types.Scene, heard: np.ndarray) -> dict[str, Any]:
         center = (low + high) / 2
         yaw = 0.0
     else:
-        metres = metres_per_unit(scene)
-        center, size, yaw = box_of(settings.room)
-        center, size = center * metres, size * metres
+        with bare_scene(scene, [settings.room]) as temporary:
+            temporary.frame_set(scene.frame_start)
+            graph = temporary.view_layers[0].depsgraph
+            center, size, yaw = box_of(settings.room.evaluated_get(graph))
+        center, size = center * metres_per_unit(scene), size * metres_per_unit(scene)
     return {
         "kind": settings.room_kind,
         "center": center.tolist(),
@@ -222,18 +223,3 @@ def _room(scene: bpy.types.Scene, heard: np.ndarray) -> dict[str, Any]:
         "rt60_s": settings.rt60_s,
         "materials": None,
     }
-
-
-def box_of(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray, float]:
-    """Centre, size and turn about +Z (radians) of the box that an object stands for."""
-    reach = item.empty_display_size
-    corners = (
-        [Vector((-reach,) * 3), Vector((reach,) * 3)]
-        if item.type == "EMPTY"
-        else [Vector(corner) for corner in item.bound_box]
-    )
-    low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-    _, turn, scale = item.matrix_world.decompose()
-    size = (high - low) * np.abs(scale)
-    center = item.matrix_world @ Vector((low + high) / 2)
-    return np.array(center), size, turn.to_euler("XYZ").z

@@ -1,0 +1,82 @@
+"""Make the shot camera and let it move."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...backend.sonic4d.protocol import Sonic4DError
+from ..scene.camera import apply_move, move_text, new_shot_camera
+from ..scene.keyframes import has_animation
+
+
+class SONIC4D_OT_make_shot_camera(bpy.types.Operator):
+    bl_idname = "sonic4d.make_shot_camera"
+    bl_label = "Make shot camera"
+    bl_description = "Make a camera that starts where the video was filmed, and look through it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        bundle = context.scene.sonic4d.bundle
+        return bundle is not None and bundle.sonic4d.source_camera is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        camera = new_shot_camera(context.scene, context.scene.sonic4d.bundle)
+        self.report({"INFO"}, f"{camera.name} is the active camera")
+        return {"FINISHED"}
+
+
+class SONIC4D_OT_apply_move(bpy.types.Operator):
+    bl_idname = "sonic4d.apply_move"
+    bl_label = "Apply move"
+    bl_description = "Key the shot camera over the frame range; its earlier move is replaced"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not SONIC4D_OT_make_shot_camera.poll(context):
+            return False
+        if context.scene.sonic4d.shot_camera is None:
+            cls.poll_message_set("Make a shot camera first")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        camera = context.scene.sonic4d.shot_camera
+        if not has_animation(camera):
+            return self.execute(context)
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Replace the move?",
+            message=f"The keyframes of {camera.name} are replaced.",
+            confirm_text="Replace",
+        )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            summary, limit_deg = apply_move(context.scene, move_text(context.scene.sonic4d))
+        except Sonic4DError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if limit_deg is not None:
+            self.report(
+                {"WARNING"},
+                f"The move was reduced to {limit_deg:g} degrees around the source: "
+                "farther out the picture of this scene falls apart",
+            )
+        self.report({"INFO"}, summary)
+        return {"FINISHED"}
+
+
+CLASSES = (SONIC4D_OT_make_shot_camera, SONIC4D_OT_apply_move)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

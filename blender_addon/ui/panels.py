@@ -1,0 +1,118 @@
+"""The Sonic4D tab of the 3D view's sidebar: scene and camera."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import compat
+from ..scene.point_cloud import LOOK_INPUTS, TIME_INPUTS, cloud_modifier
+
+
+class Sidebar:
+    """Where the panels of Sonic4D are."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Sonic4D"
+
+
+class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
+    bl_label = "Scene"
+    bl_idname = "SONIC4D_PT_scene"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        root = context.scene.sonic4d.bundle
+        if root is None:
+            layout.operator("sonic4d.import_bundle", icon="IMPORT")
+            return
+        row = layout.row(align=True)
+        row.use_property_split = False
+        row.prop(context.scene.sonic4d, "bundle", text="")
+        row.operator("sonic4d.import_bundle", text="", icon="ADD")
+        row.operator("sonic4d.remove_bundle", text="", icon="TRASH")
+        info = root.sonic4d
+        layout.prop(info, "scene_scale")
+        if info.approximate:
+            layout.label(text="Approximate depth", icon="INFO")
+        for source in root.children:
+            if source.sonic4d.is_source:
+                layout.label(text=f"{source.name}: found {source.sonic4d.found_by}", icon="SPEAKER")
+        for note in info.warnings.splitlines():
+            layout.label(text=note, icon="ERROR")
+        if info.credits:
+            layout.label(text=info.credits)
+
+
+class SONIC4D_PT_points(Sidebar, bpy.types.Panel):
+    bl_label = "Points"
+    bl_idname = "SONIC4D_PT_points"
+    bl_parent_id = "SONIC4D_PT_scene"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.scene.sonic4d.bundle is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.use_property_split = True
+        for item in context.scene.sonic4d.bundle.children:
+            modifier = cloud_modifier(item)
+            if modifier is None:
+                continue
+            column = self.layout.column(heading=item.name)
+            column.label(text=item.name, icon="POINTCLOUD_DATA")
+            for name in compat.modifier_input_names(modifier):
+                if name in (*LOOK_INPUTS, *TIME_INPUTS):
+                    owner, path = compat.modifier_input(modifier, name)
+                    column.prop(owner, path, text=name)
+
+
+class SONIC4D_PT_camera(Sidebar, bpy.types.Panel):
+    bl_label = "Camera"
+    bl_idname = "SONIC4D_PT_camera"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return context.scene.sonic4d.bundle is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        settings = context.scene.sonic4d
+        layout.operator("sonic4d.make_shot_camera", icon="CAMERA_DATA")
+        if settings.shot_camera is None:
+            return
+        layout.prop(settings, "shot_camera", text="Camera")
+        layout.prop(settings, "move")
+        parameter = MOVE_PARAMETERS.get(settings.move)
+        if parameter:
+            layout.prop(settings, parameter)
+        limit_deg = settings.bundle.sonic4d.move_limit_deg
+        if limit_deg:
+            layout.label(text=f"Up to {limit_deg:g}° around the source", icon="INFO")
+        layout.operator("sonic4d.apply_move", icon="KEY_HLT")
+
+
+MOVE_PARAMETERS = {
+    "offset": "move_offset_m",
+    "orbit": "move_angle",
+    "turn": "move_angle",
+    "pan": "move_distance_m",
+    "push-in": "move_distance_m",
+    "pull-out": "move_distance_m",
+    "text": "move_text",
+}
+
+CLASSES = (SONIC4D_PT_scene, SONIC4D_PT_points, SONIC4D_PT_camera)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
