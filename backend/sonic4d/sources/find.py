@@ -1,0 +1,156 @@
+"""Stage II, first half: where in the picture is the thing that sounds?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..monitor import Monitor
+from ..protocol import Sonic4DError
+from ..scene.depth import Frames
+from ..scene.motion import MotionAnalysis
+from .click import box_at
+from .motion_link import choose_mover
+from .tracking import MIN_SIDE_PX, WORK_WIDTH, track_box
+
+Array = npt.NDArray[np.float64]
+
+MARK_HINT = "Show it with --point X,Y@FRAME or --box X0,Y0,X1,Y1@FRAME."
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """How the user wants the source to be found.
+
+    point: x, y, frame; box: x0, y0, x1, y1, frame; both as fractions of the picture, frames from 0. sound_source: what sounds,
+    in words. grounding: "auto", "motion" or the name of a grounding expert.
+    """
+
+    point: tuple[float, float, int] | None
+    box: tuple[float, float, float, float, int] | None
+    sound_source: str | None
+    grounding: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The source in the picture: boxes (n, 4) as fractions of the picture, NaN rows where it is not seen, confidence (n,)."""
+
+    boxes: Array
+    confidence: Array
+    found_by: Literal["point", "box", "sound", "motion"]
+    reason: str
+    warnings: tuple[str, ...] = ()
+
+
+def find_source(
+    frames: Frames,
+    mono: npt.NDArray[np.floating],
+    frame_rate: Fraction,
+    motion: MotionAnalysis,
+    settings: SourceSettings,
+    monitor: Monitor,
+) -> Finding:
+    """Find the sounding object of one continuous shot.
+
+    frames (n, H, W, 3) RGB, mono (samples,) at 48 kHz from the first frame on, motion: the analysis of the same frames. A
+    marked object is tracked; else it is the moving thing that goes with the sound, else the largest. Raises
+    `Sonic4DError` for a mark outside the clip, and where nothing moves.
+    """
+    if settings.point and settings.box:
+        raise Sonic4DError("bad_option", "Both a point and a box are given.", "Give one of them.")
+    if settings.box:
+        *box, index = settings.box
+        box = _valid_box(box, frames)
+        _check_frame(index, len(frames))
+        return _tracked(frames, box, index, "box", "marked by a box", monitor)
+    if settings.point:
+        x, y, index = settings.point
+        _check_point(x, y)
+        _check_frame(index, len(frames))
+        box, how = box_at(frames[index], (x, y), index, motion)
+        return _tracked(frames, box, index, "point", f"marked by a point: {how}", monitor)
+    if settings.grounding not in ("auto", "motion"):
+        raise Sonic4DError(
+            "no_grounding",
+            f'The grounding expert "{settings.grounding}" is not installed.',
+            f"Use --grounding motion. {MARK_HINT}",
+        )
+    warnings = ()
+    if settings.sound_source:
+        warnings = (
+            f'No model for finding "{settings.sound_source}" by words is installed: the source was '
+            f"looked for by motion and sound instead. {MARK_HINT}",
+        )
+    monitor.check()
+    choice = choose_mover(motion.movers, mono, frame_rate)
+    boxes = choice.mover.boxes
+    seen = np.isfinite(boxes).all(axis=1)
+    return Finding(boxes, seen.astype(np.float64), choice.found_by, choice.reason, warnings)
+
+
+def _tracked(
+    frames: Frames,
+    box: Array,
+    index: int,
+    found_by: Literal["point", "box"],
+    how: str,
+    monitor: Monitor,
+) -> Finding:
+    boxes, confidence = track_box(frames, tuple(box), index, monitor)
+    seen = np.isfinite(boxes).all(axis=1)
+    reason = f"{how}; recognised in {seen.sum()} of {len(frames)} frames"
+    if seen.any():
+        reason += f", mean similarity {confidence[seen].mean():.2f}"
+    warnings = ()
+    if seen.mean() < 0.5:
+        warnings = (
+            f"The marked object was recognised in only {seen.sum()} of {len(frames)} frames; "
+            "elsewhere its position is interpolated or held.",
+        )
+    return Finding(boxes, confidence, found_by, reason, warnings)
+
+
+def _check_point(x: float, y: float) -> None:
+    if not (0 <= x < 1 and 0 <= y < 1):
+        raise Sonic4DError(
+            "point_outside",
+            "The point lies outside the picture.",
+            "Count pixels from the picture's upper left corner.",
+        )
+
+
+def _check_frame(index: int, n: int) -> None:
+    if not 0 <= index < n:
+        raise Sonic4DError(
+            "frame_out_of_range",
+            f"Frame {index} is not in the clip: it has {n} frames, counted from 0.",
+            f"Give a frame from 0 to {n - 1}.",
+        )
+
+
+def _valid_box(box: list[float], frames: Frames) -> Array:
+    """The part of the box that lies in the picture."""
+    corners = "Give the upper left corner first: X0,Y0,X1,Y1 in pixels."
+    x0, y0, x1, y1 = box
+    if not all(map(math.isfinite, box)) or x1 <= x0 or y1 <= y0:
+        raise Sonic4DError("bad_box", "The box is empty or its corners are swapped.", corners)
+    inside = np.clip([x0, y0, x1, y1], 0, 1)
+    sides = inside[2:] - inside[:2]
+    if (sides <= 0).any():
+        raise Sonic4DError("box_outside", "The box lies outside the picture.", corners)
+    height, width = frames.shape[1:3]
+    scale = min(1.0, WORK_WIDTH / width)
+    if (sides * (width, height) * scale < MIN_SIDE_PX).any():
+        least = math.ceil(MIN_SIDE_PX / scale)
+        raise Sonic4DError(
+            "box_too_small",
+            f"The box is too small to be followed: it needs {least} pixels each way.",
+            "Draw it larger, or give a --point instead.",
+        )
+    return inside
