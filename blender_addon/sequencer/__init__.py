@@ -1,0 +1,1 @@
+"""Takes of rendered audio on disk, and their strips in the sequencer."""

@@ -1,0 +1,53 @@
+"""Takes: one new folder for each audio render, NAME_take001, NAME_take002, … Nothing in them is ever overwritten."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import bpy
+
+from ...backend.sonic4d.protocol import Sonic4DError
+
+FOLDER = "sonic4d_takes"
+MAX_NAME_LENGTH = 60
+
+
+def takes_folder() -> Path:
+    """Where takes go: beside the saved .blend; for an unsaved file, in the user's Blender data."""
+    if bpy.data.filepath:
+        return Path(bpy.path.abspath("//")) / FOLDER
+    return Path(bpy.utils.user_resource("DATAFILES", path=FOLDER))
+
+
+def file_name(name: str) -> str:
+    """`name` with only characters that every file system takes."""
+    return re.sub(r"[^\w-]+", "_", name).strip("_")[:MAX_NAME_LENGTH] or "shot"
+
+
+def new_take(root: Path, name: str) -> Path:
+    """Make the folder of the next take of the shot called `name`.
+
+    Two Blenders that render the same shot at once get different folders. Raises `Sonic4DError` where `root` can't be
+    written.
+    """
+    stem = file_name(name)
+    pattern = re.compile(re.escape(stem) + r"_take(\d+)")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        found = (pattern.fullmatch(entry.name) for entry in root.iterdir())
+        number = 1 + max((int(match[1]) for match in found if match), default=0)
+        while True:
+            folder = root / f"{stem}_take{number:03}"
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+    except OSError as error:
+        raise Sonic4DError(
+            "not_written",
+            f"No take can be stored in {root}: {error.strerror}.",
+            "Save the .blend file in a folder that you can write to.",
+        ) from None

@@ -1,0 +1,242 @@
+"""Long work without blocking Blender: the one worker, and tasks that a timer moves on step by step.
+
+A task is a generator function that yields whenever it has to wait. It may not keep a data-block over a `yield`, as undo
+frees them: it looks its scene up again by `scene_of`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import bpy
+
+from ..backend.sonic4d.protocol import Sonic4DError
+from . import backend
+from .client.jobs import Client, Job
+
+INTERVAL_S = 0.1
+SHOWN_IN = {"VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"}
+
+Result = TypeVar("Result")
+Steps = Generator[None, None, Result]
+
+
+@dataclass
+class Activity:
+    """What a task tells and is told: progress 0..1, what to show, and whether the user wants it to stop."""
+
+    label: str = ""
+    progress: float = 0.0
+    message: str = ""
+    cancelled: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _State:
+    client: Client | None = None
+    python: Path | None = None
+    steps: Steps[Any] | None = None
+    activity: Activity | None = None
+    warnings: tuple[str, ...] = ()
+
+
+_state = _State()
+
+
+def activity() -> Activity | None:
+    """What is going on now; None if nothing is."""
+    return _state.activity
+
+
+def warnings() -> tuple[str, ...]:
+    """What the last task wanted the user to know."""
+    return _state.warnings
+
+
+def scene_of(uid: int) -> bpy.types.Scene:
+    """The scene with this `session_uid`. Raises `Sonic4DError` if it is gone."""
+    for scene in bpy.data.scenes:
+        if scene.session_uid == uid:
+            return scene
+    raise Sonic4DError("no_scene", "The scene was removed meanwhile.", "Start again.")
+
+
+def cancelled() -> Sonic4DError:
+    return Sonic4DError("cancelled", "Cancelled.")
+
+
+def job(request: dict[str, Any], activity: Activity) -> Steps[Job]:
+    """Have the worker do a job. Returns it when it is done; raises `Sonic4DError` where it fails or is cancelled."""
+    python = backend.python()
+    if _state.client is None or _state.python != python:
+        stop_worker()
+        _state.client, _state.python = Client(python), python
+    client = _state.client
+    job = client.submit(request)
+    try:
+        while not job.finished:
+            if activity.cancelled and not job.cancelling:
+                client.cancel(job)
+            if client.poll():
+                activity.progress = job.progress
+                activity.message = job.message or job.stage
+            yield
+    finally:
+        client.cancel(job)
+    activity.warnings += job.warnings
+    if job.error:
+        raise job.error
+    if job.status != "done":
+        raise cancelled()
+    return job
+
+
+def wait(steps: Steps[Result], on_step: Callable[[], None] | None = None) -> Result:
+    """Go through a task to its end, without the UI (background mode). Ctrl-C ends it."""
+    try:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            if on_step:
+                on_step()
+            time.sleep(0.02)
+    finally:
+        steps.close()
+
+
+def stop_worker() -> None:
+    if _state.client:
+        _state.client.stop()
+        _state.client = None
+
+
+@bpy.app.handlers.persistent
+def shut_down(*_: Any) -> None:
+    """End the task that is under way, and the worker. Called before another file is loaded, too."""
+    if _state.steps:
+        _state.steps.close()
+    _state.steps = _state.activity = None
+    stop_worker()
+
+
+class TaskOperator:
+    """Mixin: runs `steps` beside the UI, or waits for it in background mode. ESC or the panel's Cancel stops it."""
+
+    bl_options = {"UNDO"}
+    timer: bpy.types.Timer | None = None
+
+    def steps(self, scene: bpy.types.Scene, activity: Activity) -> Steps[Any]:
+        """The task. Raises `Sonic4DError`, which is told to the user."""
+        raise NotImplementedError
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        if _state.activity:
+            cls.poll_message_set("Something else is still under way")
+        return _state.activity is None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        _state.activity = Activity(self.bl_label)
+        _state.steps = self.running = self.steps(context.scene, _state.activity)
+        if bpy.app.background:
+            while (result := self._advance(context)) == {"RUNNING_MODAL"}:
+                time.sleep(INTERVAL_S)
+            return result
+        result = self._advance(context)
+        if result == {"RUNNING_MODAL"}:
+            manager = context.window_manager
+            self.timer = manager.event_timer_add(INTERVAL_S, window=context.window)
+            manager.modal_handler_add(self)
+        return result
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if _state.steps is not self.running:  # shut down meanwhile
+            self._end(context)
+            return {"CANCELLED"}
+        if event.type == "ESC" and event.value == "PRESS":
+            _state.activity.cancelled = True
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        result = self._advance(context)
+        return {"PASS_THROUGH"} if result == {"RUNNING_MODAL"} else result
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """The window was closed."""
+        self.running.close()
+        self._end(context)
+
+    def _advance(self, context: bpy.types.Context) -> set[str]:
+        """Move the task on by a step."""
+        activity = _state.activity
+        shown = (activity.progress, activity.message)
+        try:
+            next(self.running)
+        except StopIteration:
+            self._end(context)
+            return {"FINISHED"}
+        except Sonic4DError as error:
+            self._end(context)
+            if error.code == "cancelled":
+                self.report({"INFO"}, error.message)
+            else:
+                self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        except BaseException:
+            self._end(context)
+            raise
+        if (activity.progress, activity.message) != shown:
+            _redraw(context)
+        return {"RUNNING_MODAL"}
+
+    def _end(self, context: bpy.types.Context) -> None:
+        if self.timer:
+            context.window_manager.event_timer_remove(self.timer)
+            self.timer = None
+        if _state.steps is self.running:
+            _state.warnings = tuple(_state.activity.warnings)
+            _state.steps = _state.activity = None
+        _redraw(context)
+
+
+def _redraw(context: bpy.types.Context) -> None:
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in SHOWN_IN:
+                area.tag_redraw()
+
+
+class SONIC4D_OT_cancel(bpy.types.Operator):
+    bl_idname = "sonic4d.cancel"
+    bl_label = "Cancel"
+    bl_description = "Stop what Sonic4D is doing"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return _state.activity is not None and not _state.activity.cancelled
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        _state.activity.cancelled = True
+        _redraw(context)
+        return {"FINISHED"}
+
+
+def register() -> None:
+    bpy.utils.register_class(SONIC4D_OT_cancel)
+    bpy.app.handlers.load_pre.append(shut_down)
+    atexit.register(shut_down)
+
+
+def unregister() -> None:
+    shut_down()
+    atexit.unregister(shut_down)
+    bpy.app.handlers.load_pre.remove(shut_down)
+    bpy.utils.unregister_class(SONIC4D_OT_cancel)
