@@ -1,0 +1,376 @@
+"""From a video to a scene bundle: Stages I and II in order (`sonic4d generate`)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from . import __version__
+from .bundle import (
+    BACKGROUND,
+    DEPTH,
+    SOURCE_VIDEO,
+    SUFFIX,
+    Bundle,
+    Expert,
+    SourceTrack,
+    cloud_file,
+    write_bundle_json,
+)
+from .files import new_file, new_folder
+from .geometry.cameras import Intrinsics
+from .geometry.ply import write_ply
+from .geometry.pointcloud import lift, thinned
+from .media.audio import read_mono, write_wav
+from .media.video import Clip, read_clip, write_video
+from .monitor import Monitor
+from .protocol import Sonic4DError
+from .room import MARGIN_M, Room, fit_room
+from .scene.depth import DepthResult
+from .scene.depth_maps import read_depth_maps
+from .scene.geometric import geometric_depth
+from .scene.motion import MotionAnalysis, analyse_motion
+from .scene.shots import continuous_shots
+from .settings import GenerateSettings, Mark
+from .sources.find import Finding, SourceSettings, find_source
+from .sources.trajectory import Track, trajectory
+
+Array = npt.NDArray[np.float64]
+
+LICENCE = "GPL-3.0-or-later"
+DEFAULT_FOV_DEG = 60.0
+DIAGONAL_35MM_MM = math.hypot(36, 24)
+SOUND_RATE_HZ = 48000
+BACKGROUND_SHARE = (
+    3  # the static background, stored once, may have this many times the points of a frame
+)
+ROOM_REACH = 3.0  # what is farther from the camera than this many times the source doesn't belong to its room
+MIN_ROOM_REACH_M = 10.0
+ROOM_POINTS_A_FRAME = 2000
+MAX_HALF_M = 60000.0  # float16 ends at 65504
+
+
+def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
+    """Make the scene bundle of a video; returns its folder.
+
+    The longest shot without a cut is used, or the one that the point or box lies in. Raises `Sonic4DError`, `Cancelled`;
+    then nothing is left behind.
+    """
+    target = settings.output
+    if target.suffix != SUFFIX:
+        target = target.with_name(target.name + SUFFIX)
+    with new_folder(target) as folder:
+        bundle = _fill(folder, settings, monitor)
+        bundle = replace(bundle, name=settings.name or target.name.removesuffix(SUFFIX))
+        write_bundle_json(bundle)
+    for warning in bundle.warnings:
+        monitor.log(warning, "warning")
+    monitor.artifact("bundle", target)
+    return target
+
+
+def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
+    """Write everything but bundle.json into `folder`."""
+    clip = read_clip(
+        settings.video,
+        settings.start_s,
+        settings.duration_s,
+        settings.max_frames,
+        settings.height,
+        monitor,
+    )
+    _check_mark(clip, settings.point or settings.box)
+    first, end, warnings = _continuous_part(clip, settings.point or settings.box)
+    shot = replace(
+        clip,
+        frames=clip.frames[first:end],
+        start_s=clip.start_s + float(first / clip.frame_rate),
+        warnings=(*clip.warnings, *warnings),
+    )
+    mono, audio_expert, audio_warnings = _sound(shot, settings, monitor)
+    k, fov_reason = _intrinsics(shot, settings.fov_deg)
+    motion = analyse_motion(shot.frames, monitor)
+    depth, depth_expert = _depth(clip, first, end, motion, k, settings, monitor)
+    finding = find_source(
+        shot.frames, mono, shot.frame_rate, motion, _source_settings(clip, first, settings), monitor
+    )
+    track = trajectory(
+        finding.boxes,
+        depth.depth_m,
+        k,
+        depth.camera_to_world,
+        settings.patch,
+        settings.dbscan_eps,
+        settings.dbscan_min_samples,
+    )
+    room = _room(shot, depth, k, track, settings)
+    source = _source_track(finding, track, settings.sound_source or "source")
+    _write_scene(folder, shot, depth, k, mono, source.audio, settings.max_points, monitor)
+    picture = Expert(
+        "picture",
+        settings.video.name,
+        "",
+        "see the credits",
+        f"{shot.start_s:.3f} s to {shot.start_s + len(shot.frames) / shot.frame_rate:.3f} s of the video.",
+    )
+    return Bundle(
+        folder=folder,
+        name="",
+        frame_rate=shot.frame_rate,
+        intrinsics=k,
+        cameras=depth.camera_to_world,
+        metric=depth.metric,
+        metres_per_unit=settings.metres_per_unit or 1.0,
+        depth_info={
+            "approximate": depth.approximate,
+            "move_limit_deg": depth.move_limit_deg,
+            "assumptions": {**depth.assumptions, "field_of_view": fov_reason},
+        },
+        has_background=depth.background is not None,
+        sources=(source,),
+        room=room,
+        provenance=(picture, audio_expert, depth_expert, _source_expert(finding)),
+        warnings=(*shot.warnings, *audio_warnings, *depth.warnings, *finding.warnings),
+        credits=settings.credits,
+    )
+
+
+def _check_mark(clip: Clip, mark: Mark | None) -> None:
+    if mark is None:
+        return
+    if mark.frame >= len(clip.frames):
+        raise Sonic4DError(
+            "bad_frame",
+            f"The source was marked on frame {mark.frame}, but the clip ends with frame {len(clip.frames) - 1}.",
+            "Frames count from 0 at --start. Mark another, or use more of the clip.",
+        )
+    width, height = clip.source_size
+    x, y = np.mean(mark.pixels[::2]), np.mean(mark.pixels[1::2])
+    if not (0 <= x < width and 0 <= y < height):
+        raise Sonic4DError(
+            "outside_picture",
+            f"The source was marked at {', '.join(f'{p:g}' for p in mark.pixels)}; that is outside the picture, "
+            f"which has {width}x{height} pixels.",
+            "Give pixels of the original clip, counted from its upper left corner.",
+        )
+
+
+def _continuous_part(clip: Clip, mark: Mark | None) -> tuple[int, int, list[str]]:
+    """The longest shot without a cut, or the one that is marked: first frame, end, warnings."""
+    shots = continuous_shots(clip.frames)
+    if mark is not None:
+        shots_left = [(a, b) for a, b in shots if a <= mark.frame < b]
+    else:
+        shots_left = [max(shots, key=lambda shot: shot[1] - shot[0])]
+    first, end = shots_left[0]
+    if len(shots) == 1:
+        return first, end, []
+
+    def times(shot: tuple[int, int]) -> str:
+        a, b = (clip.start_s + float(frame / clip.frame_rate) for frame in shot)
+        return f"{a:.2f}-{b:.2f} s"
+
+    others = ", ".join(times(shot) for shot in shots if shot != (first, end))
+    which = "the longest" if mark is None else "the one that was marked"
+    warning = (
+        f"The clip has cuts; only the shot {times((first, end))} is used, {which}. "
+        f"For another ({others}) give --start and --duration."
+    )
+    return first, end, [warning]
+
+
+def _sound(
+    shot: Clip, settings: GenerateSettings, monitor: Monitor
+) -> tuple[npt.NDArray[np.float32], Expert, list[str]]:
+    own = settings.audio == "track"
+    path = settings.video if own else Path(settings.audio)
+    duration_s = len(shot.frames) / shot.frame_rate
+    monitor.progress("audio", 0, 1)
+    mono = read_mono(path, shot.start_s, duration_s, SOUND_RATE_HZ, monitor)
+    monitor.progress("audio", 1, 1)
+    last = np.flatnonzero(mono)
+    heard_s = (last[-1] + 1) / SOUND_RATE_HZ if len(last) else 0.0
+    span = f"{shot.start_s:.2f}-{shot.start_s + float(duration_s):.2f} s of the video"
+    warnings = []
+    if not len(last):
+        warnings.append(f"The sound of {path.name} is silent in {span}.")
+    elif heard_s < duration_s - 0.5:
+        warnings.append(
+            f"The sound of {path.name} ends {heard_s:.2f} s after the start of {span}; the rest is silent."
+        )
+    if own:
+        expert = Expert("audio", "sound track", "", "see the credits", "The video's own sound.")
+    else:
+        expert = Expert("audio", path.name, "", "as given", "The sound file that was given.")
+    return mono, expert, warnings
+
+
+def _intrinsics(clip: Clip, fov_deg: float | None) -> tuple[Intrinsics, str]:
+    """The camera of the clip's pictures and where its field of view comes from."""
+    height, width = clip.frames.shape[1:3]
+    if fov_deg is not None:
+        return Intrinsics.from_horizontal_fov(width, height, fov_deg), "as given"
+    if clip.focal_35mm_mm is not None:
+        # CIPA DCG-001: the equivalent focal length keeps the diagonal angle of view.
+        focal = clip.focal_35mm_mm / DIAGONAL_35MM_MM * math.hypot(width, height)
+        k = Intrinsics(width, height, focal, focal, width / 2, height / 2)
+        return k, f"metadata: {clip.focal_35mm_mm:g} mm (35 mm-equivalent)"
+    k = Intrinsics.from_horizontal_fov(width, height, DEFAULT_FOV_DEG)
+    return k, f"assumed: {DEFAULT_FOV_DEG:g} degrees across"
+
+
+def _depth(
+    clip: Clip,
+    first: int,
+    end: int,
+    motion: MotionAnalysis,
+    k: Intrinsics,
+    settings: GenerateSettings,
+    monitor: Monitor,
+) -> tuple[DepthResult, Expert]:
+    if settings.depth in ("auto", "geometric"):
+        frames = clip.frames[first:end]
+        result = geometric_depth(frames, motion, k, settings.eye_height_m, monitor)
+        reason = "Asked for."
+        if settings.depth == "auto":
+            reason = "No depth model is installed; geometric depth needs none. It is approximate."
+        expert = Expert("depth", "geometric", __version__, LICENCE, reason)
+    else:
+        path = Path(settings.depth)
+        result = read_depth_maps(
+            path, clip.frames.shape[:3], settings.depth_kind, settings.depth_scale, monitor
+        )
+        result = replace(
+            result,
+            depth_m=result.depth_m[first:end],
+            camera_to_world=result.camera_to_world[first:end],
+        )
+        expert = Expert("depth", path.name, "", "as given", "The depth maps that were given.")
+    if settings.metres_per_unit is not None:
+        result = _scaled(result, settings.metres_per_unit)
+    return result, expert
+
+
+def _scaled(depth: DepthResult, factor: float) -> DepthResult:
+    """All lengths times `factor`."""
+    cameras = depth.camera_to_world.copy()
+    cameras[:, :3, 3] *= factor
+    background = depth.background
+    if background is not None:
+        background = replace(
+            background,
+            xyz=background.xyz * np.float32(factor),
+            radius_m=background.radius_m * np.float32(factor),
+        )
+    return replace(
+        depth,
+        depth_m=depth.depth_m * np.float32(factor),
+        camera_to_world=cameras,
+        background=background,
+        metric=False,
+    )
+
+
+def _source_settings(clip: Clip, first: int, settings: GenerateSettings) -> SourceSettings:
+    """Marks as fractions of the picture, on a frame of the shot."""
+    size = np.array(clip.source_size, dtype=np.float64)
+
+    def relative(mark: Mark | None) -> tuple[float, ...] | None:
+        if mark is None:
+            return None
+        places = np.array(mark.pixels).reshape(-1, 2) / size
+        return (*places.ravel().tolist(), mark.frame - first)
+
+    return SourceSettings(
+        point=relative(settings.point),
+        box=relative(settings.box),
+        sound_source=settings.sound_source,
+        grounding=settings.grounding,
+    )
+
+
+def _source_track(finding: Finding, track: Track, name: str) -> SourceTrack:
+    file_name = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:60] or "source"
+    return SourceTrack(
+        name,
+        f"audio/{file_name}.wav",
+        track.positions,
+        track.raw_positions,
+        finding.boxes,
+        finding.confidence,
+        track.filled,
+        finding.found_by,
+    )
+
+
+def _source_expert(finding: Finding) -> Expert:
+    return Expert("source", finding.found_by, __version__, LICENCE, finding.reason)
+
+
+def _room(
+    shot: Clip, depth: DepthResult, k: Intrinsics, track: Track, settings: GenerateSettings
+) -> Room:
+    """A shoebox around what is near enough to matter, the source's path, and the camera at eye height over its floor."""
+    cameras = depth.camera_to_world[:, :3, 3]
+    step = math.ceil(len(shot.frames) / 20)
+    cloud = np.concatenate(
+        [
+            lift(frame, depth_m, k, pose, max_points=ROOM_POINTS_A_FRAME).xyz
+            for frame, depth_m, pose in zip(
+                shot.frames[::step],
+                depth.depth_m[::step],
+                depth.camera_to_world[::step],
+                strict=True,
+            )
+        ]
+    ).astype(np.float64)
+    source_m = float(np.linalg.norm(track.positions - cameras, axis=1).max())
+    reach_m = max(ROOM_REACH * source_m, MIN_ROOM_REACH_M)
+    near = cloud[np.linalg.norm(cloud - cameras[0], axis=1) < reach_m]
+    inside = np.concatenate([track.positions, cameras])
+    feet = cameras - [0, 0, max(settings.eye_height_m - MARGIN_M, 0)]
+    room = fit_room(near if len(near) else inside, np.concatenate([inside, feet]), settings.rt60_s)
+    if max(room.size) > 2000:
+        raise Sonic4DError(
+            "scene_too_large",
+            f"The scene would be {max(room.size):.0f} m large.",
+            "Give a smaller --metres-per-unit, or check the depth maps.",
+        )
+    return room
+
+
+def _write_scene(
+    folder: Path,
+    shot: Clip,
+    depth: DepthResult,
+    k: Intrinsics,
+    mono: npt.NDArray[np.float32],
+    audio: str,
+    max_points: int,
+    monitor: Monitor,
+) -> None:
+    count = len(shot.frames)
+    confidence = depth.confidence if depth.confidence is not None else [None] * count
+    split = depth.background is not None and depth.foreground is not None
+    (folder / cloud_file(0)).parent.mkdir()
+    for i in range(count):
+        mask = depth.foreground[i] if split else None
+        pose = depth.camera_to_world[i]
+        points = lift(shot.frames[i], depth.depth_m[i], k, pose, confidence[i], mask, max_points)
+        write_ply(folder / cloud_file(i), points)
+        monitor.progress("points", i + 1, count)
+    if depth.background is not None:
+        pose = depth.camera_to_world[0]
+        points = thinned(depth.background, k, pose, BACKGROUND_SHARE * max_points)
+        write_ply(folder / BACKGROUND, points)
+    (folder / audio).parent.mkdir()
+    write_wav(folder / audio, mono, SOUND_RATE_HZ)
+    write_video(folder / SOURCE_VIDEO, shot.frames, shot.frame_rate, folder / audio, monitor, count)
+    with new_file(folder / DEPTH) as work:
+        half = np.minimum(depth.depth_m, MAX_HALF_M).astype(np.float16)
+        np.savez_compressed(work, depth_m=half)

@@ -1,0 +1,111 @@
+"""What `generate` is asked to do: the options of a job, validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from . import checks
+
+DEPTH_KINDS = ("metric", "inverse")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in the clip: pixels of the upright picture in the clip's own resolution, from its upper left corner (x, y or
+    x0, y0, x1, y1), on a frame counted from 0 at `start_s`, at the bundle's frame rate."""
+
+    pixels: tuple[float, ...]
+    frame: int = 0
+
+    @classmethod
+    def from_json(cls, data: Any, where: str, count: int) -> Mark:
+        """{"pixels": [...], "frame": 0} or the text "X,Y@FRAME"."""
+        if isinstance(data, str):
+            numbers, _, frame = data.partition("@")
+            try:
+                pixels = [float(number) for number in numbers.split(",")]
+                data = {"pixels": pixels, "frame": int(frame or 0)}
+            except ValueError:
+                raise checks.fail(
+                    where, f'"X,Y" or "X,Y@FRAME" is expected, not "{data}"'
+                ) from None
+        data = checks.fields(data, where, ("pixels",), ("frame",))
+        pixels = checks.array(data["pixels"], f"{where}.pixels", (count,))
+        frame = checks.integer(data.get("frame", 0), f"{where}.frame", 0, 10**9)
+        return cls(tuple(pixels.tolist()), frame)
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """What `generate` makes of which video.
+
+    audio: "track" or the path of a sound file, which begins where the video file begins. depth: "auto", "geometric", or
+    the path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale. fov_deg: horizontal field of view; None: by
+    the metadata, else 60. metres_per_unit: multiplies all lengths. max_points: of one frame. point, box, sound_source, grounding:
+    see `sources.find`. patch, dbscan_eps (metres), dbscan_min_samples: see `sources.trajectory`.
+    """
+
+    video: Path
+    output: Path
+    start_s: float = 0.0
+    duration_s: float | None = None
+    max_frames: int = 300
+    height: int = 360
+    audio: str = "track"
+    depth: str = "auto"
+    depth_kind: str = "metric"
+    depth_scale: float = 1000.0
+    fov_deg: float | None = None
+    eye_height_m: float = 1.6
+    metres_per_unit: float | None = None
+    max_points: int = 200_000
+    grounding: str = "auto"
+    point: Mark | None = None
+    box: Mark | None = None
+    sound_source: str | None = None
+    patch: int = 5
+    dbscan_eps: float | None = None
+    dbscan_min_samples: int | None = None
+    rt60_s: float = 0.5
+    name: str | None = None
+    credits: str = ""
+
+    @classmethod
+    def from_json(cls, data: Any) -> GenerateSettings:
+        """Raises `Sonic4DError` that names the key. Null stands for the default."""
+        names = tuple(entry.name for entry in fields(cls))
+        data = checks.fields(data, "generate job", ("video", "output"), names)
+        data = {key: value for key, value in data.items() if value is not None}
+        numbers = {
+            "start_s": (0, 1e7),
+            "duration_s": (1e-3, 1e7),
+            "depth_scale": (1e-9, 1e9),
+            "fov_deg": (1, 170),
+            "eye_height_m": (0.01, 1000),
+            "metres_per_unit": (1e-6, 1e6),
+            "dbscan_eps": (1e-6, 1e6),
+            "rt60_s": (0, 20),
+        }
+        integers = {
+            "max_frames": (1, 100_000),
+            "height": (32, 8640),
+            "max_points": (1, 100_000_000),
+            "patch": (1, 999),
+            "dbscan_min_samples": (1, 100_000),
+        }
+        for key, value in data.items():
+            if key in numbers:
+                data[key] = checks.number(value, key, *numbers[key])
+            elif key in integers:
+                data[key] = checks.integer(value, key, *integers[key])
+            elif key in ("point", "box"):
+                data[key] = Mark.from_json(value, key, 2 if key == "point" else 4)
+            elif key == "credits":
+                data[key] = str(value)
+            else:
+                data[key] = checks.text(value, key, DEPTH_KINDS if key == "depth_kind" else None)
+        if "point" in data and "box" in data:
+            raise checks.fail("generate job", 'give "point" or "box", not both')
+        return cls(**{**data, "video": Path(data["video"]), "output": Path(data["output"])})
