@@ -20,14 +20,16 @@ from numba import njit
 from scipy import fft
 from scipy.special import sici
 
+from .simd import WIDTH as _SPREAD_WIDTH
+from .simd import add_weighted
+
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
 SPEED_OF_SOUND = 343.0  # m/s
 SHORTEST_DISTANCE_M = 0.1  # nearer, the gain 1 / (4 pi d) stays as it is here
 
-_SPREAD_WIDTH = 8  # grid points per image
-_SPREAD_BETA = 2.30 * _SPREAD_WIDTH
+_SPREAD_BETA = 2.30 * _SPREAD_WIDTH  # grid points per image: 8
 _TABLE_STEPS = 256  # spreading function between two grid points; linear in between (error 3e-6)
 _FOLDED_LOBES = 32  # how much of the windowed sinc's spectrum beyond Nyquist is aliased back
 _IMAGES_BETWEEN_CHECKS = 2_000_000  # about 20 ms of work
@@ -144,7 +146,9 @@ def _spreading_table() -> Float32:
     fraction = np.arange(_TABLE_STEPS + 1)[:, None] / _TABLE_STEPS
     points = np.arange(_SPREAD_WIDTH) - (_SPREAD_WIDTH // 2 - 1)
     values = _spreading_function(points - fraction)
-    return np.hstack([values[:-1], np.diff(values, axis=0)]).astype(np.float32)
+    # The last row is for fractions that round to 1.
+    slopes = np.diff(values, axis=0, append=values[-1:])
+    return np.hstack([values, slopes]).astype(np.float32)
 
 
 _TABLE = _spreading_table()
@@ -181,17 +185,28 @@ def axis_images(
 
 
 @njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
-def _spread(grid, x, gain_x, y, gain_y, z, gain_z, reach, grid_per_metre, table):  # noqa: ANN001, ANN202
+def _spread(
+    grid: Float32,
+    x: Array,
+    gain_x: Array,
+    y: Array,
+    gain_y: Array,
+    z: Array,
+    gain_z: Array,
+    reach: float,
+    grid_per_metre: float,
+    table: Float32,
+) -> None:
     """Add the images x[i], y[j], z[k] to the grid. The innermost axis should have the most images.
 
-    One thread, one order: the same bytes every time.
+    One thread, one order: the same bytes every time. Distances are in double precision, gains in single.
     """
     square_z = z * z
+    single_gain_z = gain_z.astype(np.float32)
     point = np.empty(z.size, np.int32)
     row = np.empty(z.size, np.int32)
     rest = np.empty(z.size, np.float32)
     gain = np.empty(z.size, np.float32)
-    nearest = SHORTEST_DISTANCE_M
     for i in range(x.size):
         for j in range(y.size):
             square_xy = x[i] * x[i] + y[j] * y[j]
@@ -201,25 +216,22 @@ def _spread(grid, x, gain_x, y, gain_y, z, gain_z, reach, grid_per_metre, table)
             limit = math.sqrt(left)
             first = np.searchsorted(z, -limit)
             last = np.searchsorted(z, limit)
-            gain_xy = gain_x[i] * gain_y[j] / (4 * math.pi)
-            # Two loops: the first one is vectorised by the compiler.
-            for k in range(first, last):
-                distance = math.sqrt(square_xy + square_z[k])
+            squares, gains = square_z[first:last], single_gain_z[first:last]
+            gain_xy = np.float32(gain_x[i] * gain_y[j] / (4 * math.pi))
+            # Two loops counted from 0: so the compiler can vectorise the first one.
+            for k in range(last - first):
+                distance = math.sqrt(square_xy + squares[k])
                 place = distance * grid_per_metre
                 whole = np.int32(place)
-                step = (place - whole) * _TABLE_STEPS
+                step = np.float32(place - whole) * np.float32(_TABLE_STEPS)
                 whole_step = np.int32(step)
                 point[k] = whole
                 row[k] = whole_step
-                rest[k] = np.float32(step - whole_step)
-                gain[k] = np.float32(gain_xy * gain_z[k] / max(distance, nearest))
-            for k in range(first, last):
-                start = point[k]
-                p = row[k]
-                amplitude = gain[k]
-                slope = amplitude * rest[k]
-                for q in range(_SPREAD_WIDTH):
-                    grid[start + q] += amplitude * table[p, q] + slope * table[p, _SPREAD_WIDTH + q]
+                rest[k] = step - np.float32(whole_step)
+                held = max(np.float32(distance), np.float32(SHORTEST_DISTANCE_M))
+                gain[k] = gain_xy * gains[k] / held
+            for k in range(last - first):
+                add_weighted(grid, point[k], table, row[k], gain[k], gain[k] * rest[k])
 
 
 def shoebox_rirs(
