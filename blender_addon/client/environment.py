@@ -63,7 +63,10 @@ def environment_key(source: Path) -> str:
 
 
 def check(python: Path) -> dict[str, Any]:
-    """What the backend's doctor reports. Raises `Sonic4DError` where it can't be used with this add-on."""
+    """What the backend's doctor reports, "problems" that leave it usable among it. Takes seconds.
+
+    Raises `Sonic4DError` where it can't be used with this add-on.
+    """
     command = [str(python), "-I", "-m", "sonic4d", "doctor", "--json"]
     try:
         done = subprocess.run(
@@ -75,7 +78,7 @@ def check(python: Path) -> dict[str, Any]:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         report = json.loads(done.stdout)
-        protocol = report["protocol"]
+        protocol, libraries = report["protocol"], report["libraries"]
     except OSError as error:
         raise Sonic4DError(
             "no_backend", f"{python} can't be started: {error.strerror}.", _INSTALL
@@ -96,10 +99,11 @@ def check(python: Path) -> dict[str, Any]:
             f"the add-on version {PROTOCOL_VERSION}.",
             "Reinstall the backend in the add-on's preferences.",
         )
-    if report["problems"]:
+    broken = [name for name, version in libraries.items() if version is None]
+    if broken:
         raise Sonic4DError(
             "backend_broken",
-            f"The backend of {python} is not usable: {' '.join(report['problems'])}",
+            f"The backend of {python} is incomplete: {', '.join(broken)} can't be loaded.",
             "Reinstall the backend in the add-on's preferences.",
         )
     return report
