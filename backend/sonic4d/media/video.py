@@ -25,7 +25,7 @@ from .reading import decoded, opened, zero_s
 
 Frame = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 
-MAX_CLIP_BYTES = 2 << 30
+MAX_CLIP_BYTES = 2 << 30  # of RGB; the stages that follow need several times as much
 MIN_SIDE_PX = 32
 USUAL_RATES = tuple(
     Fraction(rate)
@@ -68,25 +68,27 @@ def read_clip(
     """
     with opened(path) as container:
         stream = _video_stream(container, path)
-        rate = _constant_rate(container, stream)
-        length_s = _length_s(container, stream)
-        _check_start(path, start_s, length_s)
+        rate = _constant_rate(stream, path)
         wanted = math.inf if duration_s is None else max(1, round(duration_s * rate))
-        there = math.inf if length_s is None else math.ceil((length_s - start_s) * rate) + 1
-        limit = int(min(wanted, there, max_frames))
+        limit = int(min(wanted, max_frames))
+        length_s = _length_s(container, stream)
+        there = math.inf if length_s is None else math.ceil((length_s - start_s) * rate)
+        expected = max(1, int(min(limit, there)))
 
-        damage = 0
+        undecodable = 0
+        last_s = -math.inf
 
         def shown() -> Iterator[tuple[float, av.VideoFrame]]:
-            nonlocal damage
-            last_s = -math.inf
+            """Pictures with ascending times."""
+            nonlocal undecodable, last_s
             for frame in _progressive(decoded(container, stream, start_s)):
                 monitor.check()
                 if frame is None:
-                    damage += 1
+                    undecodable += 1
                     continue
-                time_s = last_s + 1 / rate if frame.time is None else frame.time - zero_s(container)
-                time_s = time_s if math.isfinite(time_s) else 0.0
+                time_s = max(last_s, -1 / rate) + 1 / rate
+                if frame.time is not None:
+                    time_s = frame.time - zero_s(container)
                 if time_s > last_s:
                     last_s = time_s
                     yield time_s, frame
@@ -94,43 +96,44 @@ def read_clip(
         pictures = _at_constant_rate(shown(), rate, start_s)
         first = next(pictures, None)
         if first is None:
-            raise _nothing_there(path, start_s)
-        start, frame = first
+            raise _nothing_there(path, start_s, last_s)
+        begin_s, frame = first
         source_size = _shown_size(frame, stream.sample_aspect_ratio)
         size = _scaled_size(source_size, height, path)
-        if limit * size[0] * size[1] * 3 > MAX_CLIP_BYTES:
-            raise Sonic4DError(
-                "too_large",
-                f"{limit} frames of {size[0]}x{size[1]} pixels do not fit into memory.",
-                "Give a smaller --height, --max-frames or --duration.",
-            )
-        frames = np.empty((limit, size[1], size[0], 3), np.uint8)
-        count, converted = 0, None
+        _check_memory(expected, size)
+        frames: list[Frame] = []
+        converted = None
         for _, frame in itertools.chain([first], itertools.islice(pictures, limit - 1)):
-            if frame is converted:  # shown longer than one frame
-                frames[count] = frames[count - 1]
-            else:
-                frames[count] = _rgb(frame, size)
+            # A picture that is shown longer than one frame is converted once.
+            frames.append(frames[-1] if frame is converted else _rgb(frame, size))
             converted = frame
-            count += 1
-            monitor.progress("video", count, limit)
-        goes_on = limit == max_frames < wanted and next(pictures, None) is not None
+            _check_memory(len(frames), size)
+            monitor.progress("video", len(frames), max(expected, len(frames)))
+        goes_on = len(frames) == max_frames < wanted and next(pictures, None) is not None
         focal = _focal_35mm_mm(container, stream)
 
-    start_s = float(start)
-    end_s = float(start + count / rate)
+    end_s = float(begin_s + len(frames) / rate)
     warnings = []
     if goes_on:
         warnings.append(
-            f"The clip is longer than {max_frames} frames: only {start_s:.2f} to {end_s:.2f} s "
+            f"The clip is longer than {max_frames} frames: only {float(begin_s):.2f} to {end_s:.2f} s "
             "are used. Choose the part with --start and --duration, or raise --max-frames."
         )
-    expected = min(wanted, max_frames, there - 2)
-    if damage or count < expected - max(2, rate / 2):
+    # Lengths in headers include the sound, which may be a little longer.
+    if undecodable or len(frames) < expected - max(2, rate / 2):
         warnings.append(
-            f"The video is damaged or incomplete; {count} frames up to {end_s:.2f} s could be read."
+            f"The video is damaged or incomplete; {len(frames)} frames up to {end_s:.2f} s could be read."
         )
-    return Clip(frames[:count], rate, start_s, source_size, focal, tuple(warnings))
+    return Clip(np.stack(frames), rate, float(begin_s), source_size, focal, tuple(warnings))
+
+
+def _check_memory(count: int, size: tuple[int, int]) -> None:
+    if count * size[0] * size[1] * 3 > MAX_CLIP_BYTES:
+        raise Sonic4DError(
+            "too_large",
+            f"{count} frames of {size[0]}x{size[1]} pixels do not fit into memory.",
+            "Give a smaller --height, --max-frames or --duration.",
+        )
 
 
 def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
@@ -149,56 +152,41 @@ def _length_s(container: InputContainer, stream: av.VideoStream) -> float | None
     return None if container.duration is None else container.duration / av.time_base
 
 
-def _check_start(path: Path, start_s: float, length_s: float | None) -> None:
-    if length_s is not None and start_s >= length_s:
-        raise Sonic4DError(
-            "bad_start",
-            f"{path.name} is {length_s:.2f} s long; it has nothing at {start_s:g} s.",
-            "Give an earlier --start.",
-        )
-
-
-def _nothing_there(path: Path, start_s: float) -> Sonic4DError:
+def _nothing_there(path: Path, start_s: float, last_s: float) -> Sonic4DError:
     if start_s > 0:
+        where = (
+            f"its last picture is at {last_s:.2f} s" if math.isfinite(last_s) else "it ends before"
+        )
         return Sonic4DError(
             "bad_start",
-            f"{path.name} has no pictures from {start_s:g} s on.",
+            f"{path.name} has no picture at {start_s:g} s; {where}.",
             "Give an earlier --start.",
         )
     return Sonic4DError(
         "no_frames",
-        f"{path.name} has no pictures that can be decoded.",
+        f"{path.name} has no picture that can be decoded.",
         "Check that the file plays elsewhere, or convert it to MP4.",
     )
 
 
-def _constant_rate(container: InputContainer, stream: av.VideoStream) -> Fraction:
-    """The exact rate a stream is read at: a usual rate where its average or FFmpeg's guess is one within 0.1 %, the
-    nearest usual rate within 2 % of the average (variable rates), else the average itself."""
-    told = [
-        rate for rate in (stream.average_rate, stream.guessed_rate) if rate and 1 <= rate <= 240
-    ]
-    if not told:
-        return _measured_rate(container, stream)
-    for rate, tolerance in [(told[0], 1e-3), (told[-1], 1e-3), (told[0], 0.02)]:
-        usual = min(USUAL_RATES, key=lambda known: abs(known / rate - 1))
-        if abs(usual / rate - 1) <= tolerance:
-            return usual
-    return told[0].limit_denominator(1001)
-
-
-def _measured_rate(container: InputContainer, stream: av.VideoStream) -> Fraction:
-    """From the time stamps of the first pictures, where the header tells nothing or nonsense. 25 for a single picture."""
-    packets = itertools.islice(container.demux(stream), 200)
-    stamps = sorted({packet.pts for packet in packets if packet.pts is not None})
-    container.seek(stamps[0] if stamps else 0, stream=stream)
-    if len(stamps) < 2:
-        return Fraction(25)
-    rate = 1 / ((stamps[-1] - stamps[0]) * stream.time_base / (len(stamps) - 1))
+def _constant_rate(stream: av.VideoStream, path: Path) -> Fraction:
+    """The exact rate a stream is read at: the usual rate nearest to its average if within 2 %, else the average itself."""
+    told = (stream.average_rate, stream.guessed_rate)
+    rate = next((r for r in told if r and 1 <= r <= 240), None) or _measured_rate(path)
     usual = min(USUAL_RATES, key=lambda known: abs(known / rate - 1))
-    if abs(usual / rate - 1) <= 0.02:
-        return usual
-    return min(max(rate.limit_denominator(1001), Fraction(1)), Fraction(240))
+    return usual if abs(usual / rate - 1) <= 0.02 else rate.limit_denominator(1001)
+
+
+def _measured_rate(path: Path) -> Fraction:
+    """From the time stamps of the first pictures, where the header tells nothing or nonsense. 25 for a single picture."""
+    with opened(path) as container:
+        stream = _video_stream(container, path)
+        packets = itertools.islice(container.demux(stream), 200)
+        stamps = sorted({packet.pts for packet in packets if packet.pts is not None})
+        if len(stamps) < 2:
+            return Fraction(25)
+        step_s = stream.time_base * (stamps[-1] - stamps[0]) / (len(stamps) - 1)
+        return min(max(1 / step_s, Fraction(1)), Fraction(240))
 
 
 def _at_constant_rate(
