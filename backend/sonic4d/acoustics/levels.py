@@ -32,7 +32,8 @@ class Levels:
 
 
 def peak(audio: Float32) -> float:
-    return float(np.abs(audio).max(initial=0))
+    """Highest magnitude of a sample; 0 for no samples."""
+    return float(max(audio.max(initial=0), -audio.min(initial=0)))
 
 
 def true_peak(audio: Float32) -> float:
@@ -62,22 +63,13 @@ def normalize(audio: Float32, rate_hz: int, wanted: Normalize) -> Levels:
     """
     highest, highest_between = peak(audio), true_peak(audio)
     measured = loudness_lufs(audio, rate_hz)
-    gain = 1.0
-    if highest == 0 or wanted.kind == "none":
-        pass
-    elif wanted.kind == "peak":
-        gain = 1 / highest
-    else:
-        gain = 1 / highest if measured is None else 10 ** ((wanted.lufs - measured) / 20)
-        gain = min(gain, 10 ** (wanted.true_peak_dbtp / 20) / highest_between)
-    if wanted.kind == "peak" and highest:
-        audio /= np.float32(highest)
-    else:
-        audio *= np.float32(gain)
-    gain_db = 20 * math.log10(gain)
-    return Levels(
-        gain_db,
-        peak(audio),
-        highest_between * gain,
-        None if measured is None else measured + gain_db,
-    )
+    divisor = 1.0
+    if highest and wanted.kind == "peak":
+        divisor = highest
+    elif highest and wanted.kind == "loudness":
+        by_loudness = highest if measured is None else 10 ** ((measured - wanted.lufs) / 20)
+        divisor = max(by_loudness, highest_between / 10 ** (wanted.true_peak_dbtp / 20))
+    audio /= np.float32(divisor)
+    gain_db = -20 * math.log10(divisor)
+    loudness = None if measured is None else measured + gain_db
+    return Levels(gain_db, peak(audio), highest_between / divisor, loudness)

@@ -31,7 +31,7 @@ FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
 
 MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
 MAX_MEMORY_SAMPLES = 2_000_000_000
-MAX_CHANNELS = 64
+_WRITTEN_AT_ONCE = 1 << 20
 LOUDEST = 1e15  # times full scale: +300 dB
 
 
@@ -101,35 +101,42 @@ def _load(shot: Shot, source: ShotSource) -> Float32:
     rate_hz = shot.render.sample_rate
     path = checks.inside(shot.folder, source.audio, f"the sound of {source.name}")
     start = round(source.start_s * rate_hz)
+    # Whole seconds, so that the cut falls on a sample at the file's rate and at the shot's.
+    skipped_s = max(0, math.floor(-source.start_s) - 1)
+    needed_s = shot.sample_count / rate_hz - source.start_s - skipped_s
+    mono = _read_mono(path, rate_hz, skipped_s, needed_s)
+    loudest = float(np.abs(mono).max(initial=0))
+    gain = 10 ** (source.gain_db / 20)
+    if loudest * gain > LOUDEST:
+        raise Sonic4DError(
+            "too_loud", f"The sound of {source.name} is far too loud.", "Lower its gain."
+        )
+    first = start + skipped_s * rate_hz  # where `mono` begins, in samples of the shot
     signal = np.zeros(shot.sample_count, dtype=np.float32)
-    needed_s = (shot.sample_count - start) / rate_hz
-    mono = _read_mono(path, rate_hz, needed_s)
-    mono = mono[max(0, -start) :][: max(0, shot.sample_count - start)]
-    if len(mono):
-        gain = 10 ** (source.gain_db / 20)
-        if float(np.abs(mono).max()) * gain > LOUDEST:
-            raise Sonic4DError(
-                "too_loud", f"The sound of {source.name} is far too loud.", "Lower its gain."
-            )
-        signal[max(0, start) :][: len(mono)] = mono * gain
+    place = signal[max(0, first) :]
+    heard = mono[max(0, -first) :][: len(place)]
+    place[: len(heard)] = heard * np.float32(gain)
     return signal
 
 
-def _read_mono(path: Path, rate_hz: int, needed_s: float) -> Float32:
-    """The first `needed_s` seconds of a sound file (fewer if it ends), mixed to one channel, at `rate_hz`."""
+def _read_mono(path: Path, rate_hz: int, skipped_s: int, needed_s: float) -> Float32:
+    """A sound file from `skipped_s` on, mixed to one channel, at `rate_hz`; `needed_s` long or a little longer, or
+    shorter where the file ends."""
     if not path.is_file():
         raise Sonic4DError("missing_file", f"There is no sound file {path}.", "Check its path.")
     try:
         with soundfile.SoundFile(path) as file:
-            if file.channels > MAX_CHANNELS or file.frames * file.channels > MAX_MEMORY_SAMPLES:
-                raise _bad_sound(path, "is too large")
+            file_rate_hz = file.samplerate
             if file.frames == 0:
                 raise _bad_sound(path, "is empty")
             if _is_cut_short(file):
                 raise _bad_sound(path, "is cut short")
-            wanted = min(file.frames, max(1, math.ceil((needed_s + 1) * file.samplerate)))
+            skipped = min(skipped_s * file_rate_hz, file.frames)
+            wanted = min(file.frames - skipped, max(0, math.ceil((needed_s + 1) * file_rate_hz)))
+            if wanted * file.channels > MAX_MEMORY_SAMPLES:
+                raise _bad_sound(path, "is too large")
+            file.seek(skipped)
             samples = file.read(wanted, dtype="float32", always_2d=True)
-            file_rate_hz = file.samplerate
     except (OSError, soundfile.SoundFileError, ValueError, TypeError):
         raise _bad_sound(path, "is damaged or no sound file") from None
     if len(samples) < wanted:
@@ -137,7 +144,7 @@ def _read_mono(path: Path, rate_hz: int, needed_s: float) -> Float32:
     if not np.isfinite(samples).all():
         raise _bad_sound(path, "contains samples that are not numbers")
     mono = samples.mean(axis=1)
-    if file_rate_hz == rate_hz:
+    if file_rate_hz == rate_hz or not len(mono):
         return mono
     return soxr.resample(mono, file_rate_hz, rate_hz, quality="VHQ")
 
@@ -173,18 +180,24 @@ def render_to_file(shot: Shot, output: Path, monitor: Monitor) -> Path:
         rendered = render_shot(shot, monitor)
         if file_type[1] == "PCM_24" and rendered.levels.peak > 1:
             monitor.log("The sound is louder than a FLAC file can hold and was clipped.", "warning")
-        try:
-            soundfile.write(
-                path,
-                rendered.audio.T,
-                rendered.sample_rate,
-                format=file_type[0],
-                subtype=file_type[1],
-            )
-            complete = soundfile.info(path).frames == rendered.audio.shape[1]
-        except (soundfile.SoundFileError, AssertionError) as error:
-            raise OSError(str(error)) from error
-        if not complete:
-            raise OSError("the disk is full")
+        _write(path, rendered, file_type, monitor)
     monitor.artifact("audio", output)
     return output
+
+
+def _write(path: Path, rendered: Rendered, file_type: tuple[str, str], monitor: Monitor) -> None:
+    """Write audio piece by piece. Raises `OSError` where it doesn't fit on the disk."""
+    audio = rendered.audio
+    kind, subtype = file_type
+    try:
+        with soundfile.SoundFile(
+            path, "w", rendered.sample_rate, len(audio), subtype, format=kind
+        ) as file:
+            for start in range(0, audio.shape[1], _WRITTEN_AT_ONCE):
+                monitor.check()
+                file.write(audio[:, start : start + _WRITTEN_AT_ONCE].T)
+        written = soundfile.info(path).frames
+    except (soundfile.SoundFileError, AssertionError) as error:
+        raise OSError(str(error)) from error
+    if written != audio.shape[1]:
+        raise OSError("the disk is full")

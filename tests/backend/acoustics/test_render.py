@@ -96,6 +96,18 @@ def test_a_source_starts_when_it_should(make_shot: MakeShot, start_s: float, fir
     assert np.abs(audio[: max(0, first + delay - 40)]).max(initial=0) < 1e-6
 
 
+def test_a_shot_from_the_middle_of_a_long_sound(make_shot: MakeShot) -> None:
+    """Exactly the samples that would have been rendered had the shot begun with the sound."""
+    shot = make_shot(kind="free_field", sample_rate=16000)
+    samples = noise(12 * 22050)
+    write(shot, samples, 22050)
+    found = render_shot(with_source(shot, start_s=-7.3), SILENT).audio
+    long = make_shot(kind="free_field", sample_rate=16000, frames=24 * 9)
+    expected = render_shot(long, SILENT).audio[:, round(7.3 * 16000) :][:, : found.shape[1]]
+    # The first samples are still waiting for sound from before the shot.
+    assert np.allclose(found[:, 400:], expected[:, 400:], atol=1e-5 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("start_s", [1e6, -1e6])
 def test_a_source_that_never_sounds_is_silent_and_told(make_shot: MakeShot, start_s: float) -> None:
     shot = make_shot(normalize=Normalize("peak"))
