@@ -10,11 +10,6 @@ import bpy
 ADDON = __package__.rpartition(".")[0]
 
 
-def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
-    """The strips of a sequence editor; up to 4.5 they had the name `sequences` as well."""
-    return editor.strips
-
-
 def set_video_output(settings: bpy.types.ImageFormatSettings) -> None:
     """Choose a movie file as render output. From 5.0 on the media type has to be set first."""
     if hasattr(settings, "media_type"):
@@ -57,7 +52,7 @@ def set_modifier_input(modifier: bpy.types.NodesModifier, name: str, value: Any)
         owner.value = value
     else:
         owner[path[2:-2]] = value
-        modifier.id_data.update_tag()
+    modifier.id_data.update_tag()
 
 
 def channelbag(owner: bpy.types.ID) -> bpy.types.ActionChannelbag:

@@ -69,14 +69,6 @@ class SONIC4D_OT_apply_move(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (SONIC4D_OT_make_shot_camera, SONIC4D_OT_apply_move)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(
+    (SONIC4D_OT_make_shot_camera, SONIC4D_OT_apply_move)
+)

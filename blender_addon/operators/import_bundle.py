@@ -26,7 +26,7 @@ class SONIC4D_OT_import_bundle(bpy.types.Operator):
     )
     filepath: StringProperty(
         name="File",
-        description="The bundle.json of a scene bundle",
+        description="A scene bundle, or the bundle.json in it",
         subtype="FILE_PATH",
         options={"SKIP_SAVE", "HIDDEN"},
     )
@@ -58,11 +58,9 @@ class SONIC4D_OT_import_bundle(bpy.types.Operator):
         return {"FINISHED"}
 
     def _folder(self) -> Path:
-        """The file browser gives the folder, and the file that was clicked in it; a script may give either."""
-        file = Path(bpy.path.abspath(self.filepath))
-        if file.name == BUNDLE_JSON or not self.directory:
-            return file.parent if file.name == BUNDLE_JSON else file
-        return Path(bpy.path.abspath(self.directory))
+        """The file browser gives the file that was clicked, or the folder; a script may give either."""
+        path = Path(bpy.path.abspath(self.filepath or self.directory)).absolute()
+        return path.parent if path.name == BUNDLE_JSON else path
 
 
 class SONIC4D_OT_remove_bundle(bpy.types.Operator):
@@ -98,16 +96,16 @@ def _menu(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     self.layout.operator(SONIC4D_OT_import_bundle.bl_idname, text="Sonic4D scene (.sonic4d)")
 
 
-CLASSES = (SONIC4D_OT_import_bundle, SONIC4D_OT_remove_bundle)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(
+    (SONIC4D_OT_import_bundle, SONIC4D_OT_remove_bundle)
+)
 
 
 def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register_classes()
     bpy.types.TOPBAR_MT_file_import.append(_menu)
 
 
 def unregister() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(_menu)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister_classes()

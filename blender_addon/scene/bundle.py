@@ -23,6 +23,9 @@ CLIP = "source.mp4"
 BACKGROUND = "background.ply"
 CLOUD_FILES = "cloud/f_####.ply"  # #### is the number of the frame, from 0001 on
 
+ROOM_KINDS = ("shoebox", "half_space", "free_field")
+MAX_PICTURE = 65536
+
 _HEADER_BYTES = 4096
 _PLY_SIZES = {"float": 4, "uchar": 1}
 _PLY_NAMES = {"x", "y", "z", "red", "green", "blue", "confidence", "radius", "synthetic"}
@@ -123,8 +126,12 @@ def _from_json(data: dict[str, Any], folder: Path) -> Bundle:
     }
     if min(k["width"], k["height"]) < 1 or min(k["fx"], k["fy"]) <= 0:
         raise ValueError("the camera's focal length or picture size is not positive")
+    if max(k["width"], k["height"]) > MAX_PICTURE:
+        raise ValueError(f"the picture is larger than {MAX_PICTURE} pixels")
     limit = data["depth"]["move_limit_deg"]
     room = data["room"]
+    if room["kind"] not in ROOM_KINDS:
+        raise ValueError(f"the room is of the unknown kind {room['kind']}")
     return Bundle(
         folder=folder,
         name=str(data["name"]),
@@ -136,7 +143,7 @@ def _from_json(data: dict[str, Any], folder: Path) -> Bundle:
         has_background=bool(data["has_background"]),
         sources=tuple(_source(source, n, folder) for source in data["sources"]),
         room={
-            "kind": str(room["kind"]),
+            "kind": room["kind"],
             "center": _numbers(room["center"], "room.center", (3,)),
             "size": _numbers(room["size"], "room.size", (3,)),
             "yaw_deg": _number(room["yaw_deg"], "room.yaw_deg"),
@@ -167,7 +174,10 @@ def _number(value: Any, name: str) -> float:
 
 
 def _numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.array(value, dtype=np.float64)
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} is not a table of numbers") from None
     expected = tuple(
         size if want == -1 else want for want, size in zip(shape, array.shape, strict=False)
     )

@@ -14,10 +14,9 @@ from ...backend.sonic4d.moves import Move, move_keys, parse_move
 from ...backend.sonic4d.protocol import Sonic4DError
 from .keyframes import set_pose, set_poses
 from .ownership import disown, own
-from .shot import metres_per_unit, sample_poses
+from .shot import camera_poses, metres_per_unit, world_matrices
 
 _SENSOR_MM = 36.0
-_FAR_M = 1000.0
 
 
 def new_source_camera(
@@ -30,7 +29,6 @@ def new_source_camera(
     """A camera with the lens of the video; keyed at `frames` if it moves. poses (n, 4, 4): the bundle's coordinates."""
     data = own(bpy.data.cameras.new(name), owner)
     set_lens(data, intrinsics)
-    data.clip_end = _FAR_M
     item = own(bpy.data.objects.new(name, data), owner)
     moves = np.abs(poses - poses[0]).max() > 1e-9
     if moves:
@@ -56,22 +54,19 @@ def set_lens(camera: bpy.types.Camera, k: dict[str, float]) -> None:
     camera.shift_y = (k["cy"] - k["height"] / 2) * (down / across) / k["width"]
 
 
-def show_clip(camera: bpy.types.Camera, path: str, first_frame: int, owner: str) -> None:
-    """Put the video behind the camera's view. Raises `Sonic4DError` where Blender can't read it."""
-    try:
-        clip = own(bpy.data.movieclips.load(path), owner)
-    except RuntimeError:
-        raise Sonic4DError(
-            "bad_clip",
-            f"The video {path} can't be shown behind the camera.",
-            "Points, source and camera are there all the same.",
-        ) from None
+def show_clip(camera: bpy.types.Camera, path: str, first_frame: int, owner: str) -> bool:
+    """Put the video behind the camera's view. False if Blender can't read it."""
+    clip = own(bpy.data.movieclips.load(path), owner)
+    if not clip.frame_duration:
+        bpy.data.movieclips.remove(clip)
+        return False
     clip.frame_start = first_frame
     camera.show_background_images = True
     background = camera.background_images.new()
     background.source = "MOVIE_CLIP"
     background.clip = clip
     background.alpha = 1.0
+    return True
 
 
 def new_shot_camera(scene: bpy.types.Scene, bundle: bpy.types.Object) -> bpy.types.Object:
@@ -142,7 +137,7 @@ def _limited(move: Move, limit_deg: float) -> tuple[Move, float | None]:
 
 
 def _start_pose(scene: bpy.types.Scene, camera: bpy.types.Object) -> Matrix:
-    return Matrix(sample_poses(scene, [scene.frame_start], [camera])[0, 0])
+    return Matrix(camera_poses(world_matrices(scene, [scene.frame_start], [camera]))[0, 0])
 
 
 def _pivot(scene: bpy.types.Scene, bundle: bpy.types.Object) -> np.ndarray:
@@ -157,7 +152,7 @@ def _pivot(scene: bpy.types.Scene, bundle: bpy.types.Object) -> np.ndarray:
             "Mark an object as a sound source.",
         )
     frames = range(scene.frame_start, scene.frame_end + 1)
-    return sample_poses(scene, frames, sources[:1])[0, :, :3, 3].mean(axis=0)
+    return world_matrices(scene, frames, sources[:1])[0, :, :3, 3].mean(axis=0)
 
 
 def _to_local(item: bpy.types.Object, world: Matrix) -> Matrix:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bpy
 
-from ...backend.sonic4d.protocol import Sonic4DError
 from .bundle import BACKGROUND, CLIP, CLOUD_FILES, Bundle
 from .camera import new_source_camera, pixel_aspect, show_clip
 from .ownership import new_owner, own, owner_of, remove, remove_leftovers
@@ -13,6 +12,8 @@ from .point_cloud import new_cloud, point_material
 from .room import new_room
 from .shot import frame_rate, metres_per_unit, set_frame_rate
 from .sources import new_source
+
+_FAR_M = 1000.0
 
 
 def import_bundle(
@@ -50,11 +51,11 @@ def import_bundle(
         item.parent = root
     room, camera = children[-2:]
 
+    camera.data.clip_end = _FAR_M * root.sonic4d.scene_scale
+
     notes = list(bundle.warnings)
-    try:
-        show_clip(camera.data, stored(bundle.folder / CLIP), first, owner)
-    except Sonic4DError as error:
-        notes.append(str(error))
+    if not show_clip(camera.data, stored(bundle.folder / CLIP), first, owner):
+        notes.append(f"Blender can't show the video {CLIP} behind the camera.")
     _describe(root, bundle, camera)
     settings = scene.sonic4d
     settings.bundle, settings.room = root, room
@@ -68,6 +69,13 @@ def import_bundle(
 def remove_bundle(root: bpy.types.Object) -> None:
     """Remove all that the import of a bundle made. Cameras and objects of the artist's own stay."""
     remove(owner_of(root))
+    for scene in bpy.data.scenes:
+        settings = scene.sonic4d
+        if settings.bundle is None:
+            roots = (item for item in scene.objects if item.sonic4d.bundle_path)
+            settings.bundle = next(roots, None)
+        if scene.camera is None:
+            scene.camera = settings.shot_camera
 
 
 def _clouds(bundle: Bundle, clip: tuple[int, int, float], owner: str) -> list[bpy.types.Object]:

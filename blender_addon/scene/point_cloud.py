@@ -41,7 +41,8 @@ def cloud_modifier(item: bpy.types.Object) -> bpy.types.NodesModifier | None:
 def point_material(name: str) -> bpy.types.Material:
     """Shows the colours of the points as they are in the video, unlit."""
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
+    if material.node_tree is None:  # before 5.0
+        material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     colour = nodes.new("ShaderNodeAttribute")

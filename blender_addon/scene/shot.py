@@ -13,7 +13,6 @@ from typing import Any
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 
 from ...backend.sonic4d.protocol import Sonic4DError
 from .paths import absolute
@@ -42,10 +41,12 @@ def shot_json(scene: bpy.types.Scene, folder: Path) -> dict[str, Any]:
     rate = frame_rate(scene)
     metres = metres_per_unit(scene)
     seen = list(dict.fromkeys(cameras))
-    poses = sample_poses(scene, frames, [*seen, *sources])
-    poses[..., :3, 3] *= metres
-    listener = np.array([poses[seen.index(camera), i] for i, camera in enumerate(cameras)])
-    positions = poses[len(seen) :, :, :3, 3]
+    matrices = world_matrices(scene, frames, [*seen, *sources])
+    matrices[..., :3, 3] *= metres
+    listener = camera_poses(
+        np.array([matrices[seen.index(camera), i] for i, camera in enumerate(cameras)])
+    )
+    positions = matrices[len(seen) :, :, :3, 3]
     settings = scene.sonic4d
     return {
         "sonic4d_shot": SHOT_VERSION,
@@ -159,18 +160,28 @@ def bare_scene(
         bpy.data.scenes.remove(temporary)
 
 
-def sample_poses(
+def world_matrices(
     scene: bpy.types.Scene, frames: Sequence[int], objects: Sequence[bpy.types.Object]
 ) -> np.ndarray:
-    """World poses without scale, (n_objects, n_frames, 4, 4), in Blender units."""
-    poses = np.empty((len(objects), len(frames), 4, 4))
+    """World matrices at each frame, (n_objects, n_frames, 4, 4), in Blender units."""
+    matrices = np.empty((len(objects), len(frames), 4, 4))
     with bare_scene(scene, objects) as temporary:
         for j, frame in enumerate(frames):
             temporary.frame_set(frame)
             graph = temporary.view_layers[0].depsgraph
             for i, item in enumerate(objects):
-                place, turn, _ = item.evaluated_get(graph).matrix_world.decompose()
-                poses[i, j] = Matrix.LocRotScale(place, turn, None)
+                matrices[i, j] = item.evaluated_get(graph).matrix_world
+    return matrices
+
+
+def camera_poses(matrices: np.ndarray) -> np.ndarray:
+    """World matrices of cameras (..., 4, 4) without scale, shear and mirroring: view and up stay what they are."""
+    back, up = matrices[..., :3, 2], matrices[..., :3, 1]
+    right = np.cross(up, back)
+    poses = np.zeros_like(matrices)
+    for column, axis in enumerate((right, np.cross(back, right), back)):
+        poses[..., :3, column] = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    poses[..., 3] = matrices[..., 3]
     return poses
 
 

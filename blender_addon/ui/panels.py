@@ -105,14 +105,6 @@ MOVE_PARAMETERS = {
     "text": "move_text",
 }
 
-CLASSES = (SONIC4D_PT_scene, SONIC4D_PT_points, SONIC4D_PT_camera)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(
+    (SONIC4D_PT_scene, SONIC4D_PT_points, SONIC4D_PT_camera)
+)

@@ -11,6 +11,9 @@ from types import ModuleType
 import bpy
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+import make_bundle  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sonic4d_extension"
 
@@ -37,3 +40,23 @@ def addon() -> Iterator[ModuleType]:
     yield EXTENSION
     EXTENSION.unregister()
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("video") / "clip.mp4"
+    make_bundle.write_video(path, len(make_bundle.COUNTS))
+    return path
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, video: Path) -> Path:
+    """A scene bundle; its folder name asks for careful paths."""
+    return make_bundle.write_bundle(tmp_path / "my {scene} 1.sonic4d", video)
+
+
+@pytest.fixture
+def root(bundle: Path) -> bpy.types.Object:
+    """The empty of an imported bundle."""
+    assert bpy.ops.sonic4d.import_bundle(filepath=str(bundle)) == {"FINISHED"}
+    return bpy.context.scene.sonic4d.bundle

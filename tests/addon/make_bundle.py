@@ -28,7 +28,7 @@ def frame_points(index: int, count: int) -> np.ndarray:
     points["x"] = np.arange(count) * 0.1 - 0.2
     points["y"] = 5 + index
     points["z"] = index * 0.5
-    points["red"], points["green"], points["blue"] = 255, 128, 25 * index
+    points["red"], points["green"], points["blue"] = 255, 128, 25 * index % 256
     points["confidence"] = np.linspace(0.1, 1, count)
     points["radius"] = 0.05
     points["synthetic"] = np.arange(count) % 2
