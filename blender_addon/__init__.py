@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from . import properties, scene
-from .operators import camera_moves, import_bundle
-from .ui import panels
+from . import cli, preferences, properties, scene, tasks
+from .operators import (
+    camera_moves,
+    export_shot,
+    generate,
+    import_bundle,
+    install_backend,
+    render_audio,
+)
+from .ui import audio_panels, panels
 
 # In the order of registration; each has register() and unregister().
-MODULES = (properties, scene, import_bundle, camera_moves, panels)
+MODULES = (
+    properties,
+    scene,
+    tasks,
+    import_bundle,
+    camera_moves,
+    generate,
+    render_audio,
+    export_shot,
+    install_backend,
+    panels,
+    audio_panels,
+    preferences,
+    cli,
+)
 
 
 def register() -> None:

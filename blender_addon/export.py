@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,10 @@ import bpy
 
 from ..backend.sonic4d.files import new_file
 from ..backend.sonic4d.protocol import Sonic4DError
-from . import compat
+from . import compat, tasks
 from .sequencer import strips
 
-MAX_RESOLUTION = 16384
+MAX_SIDE = 16384
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Format:
 STANDARD = Format(".mp4", "MPEG4", "AAC", "HIGH")
 LOSSLESS = Format(".mov", "QUICKTIME", "PCM", "PERC_LOSSLESS")
 AUDIO_KBIT_S = 384
+INTERRUPTED = 130  # exit status
 
 
 @dataclass(frozen=True)
@@ -39,35 +43,75 @@ class Picture:
     """What differs from the scene's own render settings. `samples`: render with Cycles, this many samples a pixel."""
 
     resolution: tuple[int, int] | None = None
-    percentage: int | None = None
     samples: int | None = None
 
 
 def export_shot(
     scene: bpy.types.Scene,
+    activity: tasks.Activity,
     output: Path,
     *,
     lossless: bool = False,
     overwrite: bool = False,
     picture: Picture | None = None,
-    on_frame: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Render the scene's frames to `output`, muxed with the sequencer's sound. Returns the file.
+) -> tasks.Steps[Path]:
+    """The task: render the scene's frames to `output`, muxed with the sequencer's sound. Returns the file.
 
-    Waits until it is done; `on_frame(done, total)` is called after every frame. The sound is what Blender mixes: the
-    take, and the user's own strips as they are. The scene's settings are as before when this returns. Raises
-    `Sonic4DError` where the scene can't be rendered or the file can't be written.
+    The sound is what Blender mixes: the take, and the user's own strips as they are. The scene's settings are as before at
+    the end, and nothing half-written is left. Raises `Sonic4DError` where the scene can't be rendered or the file can't be
+    written.
     """
-    with (
-        movie(scene, output, lossless, overwrite, picture or Picture()) as target,
-        frames(scene, on_frame),
-    ):
+    target = _checked_target(scene, output, lossless, overwrite)
+    total, written, stopped = scene.frame_end - scene.frame_start + 1, 0, False
+
+    def on_write(*_: Any) -> None:
+        nonlocal written
+        written += 1
+        activity.tell("picture", written / total, f"Frame {written} of {total}")
+
+    def on_cancel(*_: Any) -> None:
+        nonlocal stopped
+        stopped = True
+
+    handlers = bpy.app.handlers
+    with new_file(target) as path, _kept_settings(scene), ExitStack() as stack:
+        for listeners, listener in (
+            (handlers.render_write, on_write),
+            (handlers.render_cancel, on_cancel),
+        ):
+            listeners.append(listener)
+            stack.callback(listeners.remove, listener)
+        # In the file's name # would stand for the frame number.
+        rendered = path.with_name("shot" + target.suffix)
+        _apply(scene, rendered, LOSSLESS if lossless else STANDARD, picture or Picture())
         try:
-            result = bpy.ops.render.render(animation=True, scene=scene.name)
+            # Beside the UI Blender renders in a job of its own, which Esc stops.
+            start = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
+            with _interruptible(path.parent):
+                bpy.ops.render.render(start, animation=True, scene=scene.name)
         except RuntimeError as error:
             raise _failed(str(error)) from None
-        if "FINISHED" not in result:
-            raise _failed("it was stopped")
+        while bpy.app.is_job_running("RENDER"):
+            yield
+        if stopped:
+            raise tasks.cancelled()
+        if written < total or not rendered.is_file():
+            raise _failed("the movie is incomplete")
+        rendered.replace(path)
+    return target
+
+
+def _checked_target(scene: bpy.types.Scene, output: Path, lossless: bool, overwrite: bool) -> Path:
+    """Where the movie goes. Raises `Sonic4DError` if it can't be made."""
+    target = target_file(output, lossless)
+    if scene.camera is None:
+        raise Sonic4DError("no_camera", "The scene has no camera.", "Set the scene's camera.")
+    if not strips.take_strips(scene):
+        raise Sonic4DError("no_take", "The shot has no sound yet.", "Render the audio first.")
+    if target.exists() and not overwrite:
+        raise Sonic4DError(
+            "exists", f"{target} exists already.", "Choose another name, or allow to overwrite it."
+        )
     return target
 
 
@@ -84,52 +128,6 @@ def target_file(output: Path, lossless: bool) -> Path:
             f"Use a name ending in {suffix}.",
         )
     return output
-
-
-@contextmanager
-def movie(
-    scene: bpy.types.Scene, output: Path, lossless: bool, overwrite: bool, picture: Picture
-) -> Iterator[Path]:
-    """Set the scene up to be rendered; when the block ends well the movie is in its place.
-
-    In any case the settings are as before afterwards, and nothing half-written is left.
-    """
-    target = target_file(output, lossless)
-    if scene.camera is None:
-        raise Sonic4DError("no_camera", "The scene has no camera.", "Set the scene's camera.")
-    if not strips.take_strips(scene):
-        raise Sonic4DError("no_take", "The shot has no sound yet.", "Render the audio first.")
-    if target.exists() and not overwrite:
-        raise Sonic4DError(
-            "exists", f"{target} exists already.", "Choose another name, or allow to overwrite it."
-        )
-    with new_file(target) as path, _kept_settings(scene):
-        # In the file's name # would stand for the frame number.
-        rendered = path.with_name("shot" + target.suffix)
-        _apply(scene, rendered, LOSSLESS if lossless else STANDARD, picture)
-        yield target
-        if not rendered.is_file() or not rendered.stat().st_size:
-            raise _failed("no movie was written")
-        rendered.replace(path)
-
-
-@contextmanager
-def frames(scene: bpy.types.Scene, on_frame: Callable[[int, int], None] | None) -> Iterator[None]:
-    """Call `on_frame(done, total)` whenever a frame of the movie has been written."""
-    total = scene.frame_end - scene.frame_start + 1
-    done = 0
-
-    def written(*_: Any) -> None:
-        nonlocal done
-        done += 1
-        if on_frame:
-            on_frame(done, total)
-
-    bpy.app.handlers.render_write.append(written)
-    try:
-        yield
-    finally:
-        bpy.app.handlers.render_write.remove(written)
 
 
 def _apply(scene: bpy.types.Scene, path: Path, form: Format, picture: Picture) -> None:
@@ -159,11 +157,9 @@ def _apply(scene: bpy.types.Scene, path: Path, form: Format, picture: Picture) -
         scene.cycles.use_adaptive_sampling = scene.cycles.use_denoising = False
     # H.264 halves the colour's resolution: both sides must be even.
     width, height = picture.resolution or (render.resolution_x, render.resolution_y)
-    share = (
-        picture.percentage or (100 if picture.resolution else render.resolution_percentage)
-    ) / 100
+    share = 1 if picture.resolution else render.resolution_percentage / 100
     sides = [max(2, int(side * share) // 2 * 2) for side in (width, height)]
-    if max(sides) > MAX_RESOLUTION:
+    if max(sides) > MAX_SIDE:
         raise Sonic4DError(
             "too_large",
             f"A picture of {sides[0]} x {sides[1]} is too large.",
@@ -171,6 +167,25 @@ def _apply(scene: bpy.types.Scene, path: Path, form: Format, picture: Picture) -
         )
     render.resolution_x, render.resolution_y = sides
     render.resolution_percentage = 100
+
+
+@contextmanager
+def _interruptible(work: Path) -> Iterator[None]:
+    """In background mode nothing stops Blender's render but the end of the process: on Ctrl-C, leave cleanly at once."""
+
+    def leave(*_: Any) -> None:
+        shutil.rmtree(work, ignore_errors=True)
+        tasks.stop_worker()
+        os._exit(INTERRUPTED)
+
+    if not bpy.app.background:
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous or signal.SIG_DFL)
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import bpy
 from bpy.props import StringProperty
 
-from . import compat
+from . import compat, tasks
 from .operators.install_backend import found
-from .ui.audio_panels import draw_activity
+from .ui.audio_panels import draw_progress
 
 
 class SONIC4D_Preferences(bpy.types.AddonPreferences):
@@ -40,7 +40,9 @@ class SONIC4D_Preferences(bpy.types.AddonPreferences):
             row = box.split(factor=0.25)
             row.label(text=name)
             row.label(text=value)
-        draw_activity(layout)
+        activity = tasks.activity()
+        if activity and activity.operator.endswith("_backend"):
+            draw_progress(layout.row(align=True), activity)
         row = layout.row()
         for action in ("install", "check", "repair", "remove"):
             row.operator(f"sonic4d.{action}_backend")

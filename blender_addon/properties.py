@@ -220,7 +220,6 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
     take_path: StringProperty(
         name="Take", description="The sound rendered last", subtype="FILE_PATH", options=RELATIVE
     )
-    take_strip: StringProperty(name="Strip", description="The strip that plays the newest take")
     export_path: StringProperty(
         name="Shot",
         description="The finished movie, with picture and sound",
@@ -229,7 +228,8 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         default="//shot.mp4",
     )
     lossless: BoolProperty(
-        name="Lossless sound", description="Keep the sound bit for bit, in a larger file"
+        name="Lossless sound",
+        description="Write the sound uncompressed, as 16-bit PCM in a .mov file",
     )
 
 

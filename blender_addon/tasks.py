@@ -20,6 +20,8 @@ from . import backend
 from .client.jobs import Client, Job
 
 INTERVAL_S = 0.1
+WAIT_S = 0.02
+STARTING = "starting"
 SHOWN_IN = {"VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"}
 
 Result = TypeVar("Result")
@@ -28,13 +30,22 @@ Steps = Generator[None, None, Result]
 
 @dataclass
 class Activity:
-    """What a task tells and is told: progress 0..1, what to show, and whether the user wants it to stop."""
+    """What a task tells and is told. `operator` is the bl_idname of the operator that runs it, empty in scripts.
 
-    label: str = ""
+    `notify` is called with (stage, progress 0..1) whenever that changes. Setting `cancelled` stops the task.
+    """
+
+    operator: str = ""
+    notify: Callable[[str, float], None] | None = None
     progress: float = 0.0
     message: str = ""
     cancelled: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    def tell(self, stage: str, progress: float, message: str = "") -> None:
+        self.progress, self.message = progress, message or stage
+        if self.notify:
+            self.notify(stage, progress)
 
 
 @dataclass
@@ -43,7 +54,7 @@ class _State:
     python: Path | None = None
     steps: Steps[Any] | None = None
     activity: Activity | None = None
-    warnings: tuple[str, ...] = ()
+    last: Activity | None = None
 
 
 _state = _State()
@@ -54,9 +65,9 @@ def activity() -> Activity | None:
     return _state.activity
 
 
-def warnings() -> tuple[str, ...]:
-    """What the last task wanted the user to know."""
-    return _state.warnings
+def warnings(operator: str) -> list[str]:
+    """What the last task wanted the user to know, if it was this operator's."""
+    return _state.last.warnings if _state.last and _state.last.operator == operator else []
 
 
 def scene_of(uid: int) -> bpy.types.Scene:
@@ -84,8 +95,7 @@ def job(request: dict[str, Any], activity: Activity) -> Steps[Job]:
             if activity.cancelled and not job.cancelling:
                 client.cancel(job)
             if client.poll():
-                activity.progress = job.progress
-                activity.message = job.message or job.stage
+                activity.tell(job.stage or STARTING, job.progress, job.message)
             yield
     finally:
         client.cancel(job)
@@ -97,17 +107,15 @@ def job(request: dict[str, Any], activity: Activity) -> Steps[Job]:
     return job
 
 
-def wait(steps: Steps[Result], on_step: Callable[[], None] | None = None) -> Result:
-    """Go through a task to its end, without the UI (background mode). Ctrl-C ends it."""
+def wait(steps: Steps[Result]) -> Result:
+    """Go through a task to its end without the UI. Ctrl-C ends it."""
     try:
         while True:
             try:
                 next(steps)
             except StopIteration as end:
                 return end.value
-            if on_step:
-                on_step()
-            time.sleep(0.02)
+            time.sleep(WAIT_S)
     finally:
         steps.close()
 
@@ -144,11 +152,11 @@ class TaskOperator:
         return _state.activity is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        _state.activity = Activity(self.bl_label)
+        _state.activity = Activity(type(self).bl_idname)
         _state.steps = self.running = self.steps(context.scene, _state.activity)
         if bpy.app.background:
             while (result := self._advance(context)) == {"RUNNING_MODAL"}:
-                time.sleep(INTERVAL_S)
+                time.sleep(WAIT_S)
             return result
         result = self._advance(context)
         if result == {"RUNNING_MODAL"}:
@@ -201,7 +209,7 @@ class TaskOperator:
             context.window_manager.event_timer_remove(self.timer)
             self.timer = None
         if _state.steps is self.running:
-            _state.warnings = tuple(_state.activity.warnings)
+            _state.last = _state.activity
             _state.steps = _state.activity = None
         _redraw(context)
 

@@ -57,7 +57,7 @@ def in_thread(work: Callable[[], Any]) -> tasks.Steps[Any]:
 
 def check(activity: tasks.Activity) -> tasks.Steps[None]:
     """The task: ask the backend how it is. Raises `Sonic4DError` where it can't be used."""
-    activity.message = "Checking the backend"
+    activity.tell("Checking the backend", 0.0)
     found.report, found.problem = {}, ""
     try:
         python = backend.python()
@@ -81,7 +81,7 @@ def install(activity: tasks.Activity) -> tasks.Steps[None]:
     abandoned = threading.Event()
 
     def tell(line: str) -> None:
-        activity.message = line
+        activity.tell(line, 0.0)
 
     def should_stop() -> bool:
         return activity.cancelled or abandoned.is_set()
@@ -99,7 +99,7 @@ def install(activity: tasks.Activity) -> tasks.Steps[None]:
 
 def remove(activity: tasks.Activity) -> tasks.Steps[None]:
     """The task: remove the managed environment. Raises `Sonic4DError` where files stay."""
-    activity.message = "Removing the backend"
+    activity.tell("Removing the backend", 0.0)
     tasks.stop_worker()
     folder = backend.managed_folder()
     found.report, found.problem = {}, ""

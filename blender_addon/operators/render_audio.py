@@ -9,6 +9,7 @@ import bpy
 
 from ...backend.sonic4d.files import write_json
 from .. import tasks
+from ..scene.paths import stored
 from ..scene.shot import shot_json
 from ..sequencer import strips, takes
 
@@ -19,14 +20,16 @@ def render_audio(scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Step
     Nothing is left of a take that fails. Raises `Sonic4DError`.
     """
     scene_uid, frame_start = scene.session_uid, scene.frame_start
-    folder = takes.new_take(takes.takes_folder(), scene.name)
+    folder = takes.new_take(scene.name)
     take = folder.name
     wav = folder / f"{take}.wav"
     try:
         shot = folder / "shot.json"
         write_json(shot, shot_json(scene, folder))
         yield from tasks.job({"kind": "render", "shot": str(shot), "output": str(wav)}, activity)
-        strips.place_take(tasks.scene_of(scene_uid), wav, take, frame_start)
+        scene = tasks.scene_of(scene_uid)
+        strips.place_take(scene, wav, take, frame_start)
+        scene.sonic4d.take_path = stored(wav)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 import bpy
 
 from ...backend.sonic4d.protocol import Sonic4DError
+from ..scene.paths import stored
 
 # Custom property that marks our strips; its value is the name of the take.
 TAKE_KEY = "sonic4d_take"
@@ -37,7 +38,7 @@ def place_take(scene: bpy.types.Scene, wav: Path, take: str, frame_start: int) -
     old = take_strips(scene)
     # Only a strip that exists knows its length in frames, so it is made out of the way and then moved.
     strip = editor.strips.new_sound(
-        name=take, filepath=_blend_path(wav), channel=MAX_CHANNEL, frame_start=frame_start
+        name=take, filepath=stored(wav), channel=MAX_CHANNEL, frame_start=frame_start
     )
     preferred = old[0].channel if old else 1
     channel = _free_channel(editor, strip, ignored=old, preferred=preferred)
@@ -68,12 +69,6 @@ def _show_in_sequencers(scene: bpy.types.Scene) -> None:
     for workspace in bpy.data.workspaces:
         if getattr(workspace, "sequencer_scene", scene) is None:
             workspace.sequencer_scene = scene
-
-
-def _blend_path(file: Path) -> str:
-    """The path as Blender stores it: relative where the file lies beside the .blend."""
-    folder = bpy.path.abspath("//")
-    return bpy.path.relpath(str(file)) if folder and file.is_relative_to(folder) else str(file)
 
 
 def _free_channel(

@@ -13,11 +13,11 @@ FOLDER = "sonic4d_takes"
 MAX_NAME_LENGTH = 60
 
 
-def takes_folder() -> Path:
-    """Where takes go: beside the saved .blend; for an unsaved file, in the user's Blender data."""
+def project_folder() -> Path:
+    """Where files that belong to the scene go: beside the saved .blend; before, into the user's Blender data."""
     if bpy.data.filepath:
-        return Path(bpy.path.abspath("//")) / FOLDER
-    return Path(bpy.utils.user_resource("DATAFILES", path=FOLDER))
+        return Path(bpy.path.abspath("//"))
+    return Path(bpy.utils.user_resource("DATAFILES", path="sonic4d"))
 
 
 def file_name(name: str) -> str:
@@ -25,12 +25,12 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w-]+", "_", name).strip("_")[:MAX_NAME_LENGTH] or "shot"
 
 
-def new_take(root: Path, name: str) -> Path:
+def new_take(name: str) -> Path:
     """Make the folder of the next take of the shot called `name`.
 
-    Two Blenders that render the same shot at once get different folders. Raises `Sonic4DError` where `root` can't be
-    written.
+    Two Blenders that render the same shot at once get different folders. Raises `Sonic4DError` where it can't be written.
     """
+    root = project_folder() / FOLDER
     stem = file_name(name)
     pattern = re.compile(re.escape(stem) + r"_take(\d+)")
     try:

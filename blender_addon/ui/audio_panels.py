@@ -1,86 +1,110 @@
-"""Panels for the shot's sound and its export."""
+"""Panels for generating a scene, for the shot's sound and for its export."""
 
 from __future__ import annotations
 
 import bpy
 
 from .. import tasks
-from ..sequencer import strips
-
-CATEGORY = "Sonic4D"
+from .panels import Sidebar
 
 
-def draw_activity(layout: bpy.types.UILayout) -> None:
-    """What is going on and a button to stop it; then what the last task wanted to be known."""
+def draw_task(layout: bpy.types.UILayout, operator: str, icon: str) -> None:
+    """The operator's button; while it runs, its progress instead. Below, what it wants the user to know."""
+    row = layout.row(align=True)
+    row.scale_y = 1.5
     activity = tasks.activity()
-    if activity:
-        row = layout.row(align=True)
-        text = "Cancelling" if activity.cancelled else activity.message or activity.label
-        row.progress(factor=activity.progress, text=text)
-        row.operator("sonic4d.cancel", text="", icon="X")
-    for warning in tasks.warnings():
+    if activity and activity.operator == operator:
+        draw_progress(row, activity)
+    else:
+        row.operator(operator, icon=icon)
+    for warning in tasks.warnings(operator):
         layout.label(text=warning, icon="ERROR")
 
 
-def draw_render_audio(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    row = layout.row()
-    row.scale_y = 1.5
-    row.operator("sonic4d.render_audio", icon="PLAY_SOUND")
-    draw_activity(layout)
-    for strip in strips.take_strips(scene):
-        layout.label(text=strip[strips.TAKE_KEY], icon="SOUND")
+def draw_progress(row: bpy.types.UILayout, activity: tasks.Activity) -> None:
+    text = "Stopping" if activity.cancelled else activity.message
+    row.progress(factor=activity.progress, text=text)
+    row.operator("sonic4d.cancel", text="", icon="X")
 
 
-class _Panel:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = CATEGORY
+def draw_sound(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    draw_task(layout, "sonic4d.render_audio", "PLAY_SOUND")
+    if scene.sonic4d.take_path:
+        take = bpy.path.display_name_from_filepath(scene.sonic4d.take_path)
+        layout.label(text=f"Last take: {take}", icon="SOUND")
 
 
-class SONIC4D_PT_sound(_Panel, bpy.types.Panel):
+class SONIC4D_PT_generate(Sidebar, bpy.types.Panel):
+    bl_label = "From a video"
+    bl_parent_id = "SONIC4D_PT_scene"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        draw_task(self.layout, "sonic4d.generate", "FILE_MOVIE")
+
+
+class SONIC4D_PT_sound(Sidebar, bpy.types.Panel):
     bl_label = "Sound"
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.sonic4d
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        layout.prop(settings, "mode")
-        layout.prop(settings, "segments")
-        if settings.segments == "number":
-            layout.prop(settings, "segment_count")
-        layout.prop(settings, "mic_spacing_m")
-        layout.prop(settings, "normalize")
-        if settings.normalize == "loudness":
-            layout.prop(settings, "lufs")
-            layout.prop(settings, "true_peak_dbtp")
-        layout.prop(settings, "tail")
-        draw_render_audio(layout, context.scene)
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        names = ["mode", "segments"]
+        names += ["segment_count"] if settings.segments == "number" else []
+        names += ["mic_spacing_m", "normalize"]
+        names += ["lufs", "true_peak_dbtp"] if settings.normalize == "loudness" else []
+        for name in (*names, "tail"):
+            column.prop(settings, name)
+        draw_sound(layout, context.scene)
 
 
-class SONIC4D_PT_export(_Panel, bpy.types.Panel):
-    bl_label = "Export"
+class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
+    bl_label = "Room"
+    bl_parent_id = "SONIC4D_PT_sound"
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.sonic4d
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(settings, "export_path")
-        layout.prop(settings, "lossless")
-        row = layout.row()
-        row.scale_y = 1.5
-        row.operator("sonic4d.export_shot", icon="RENDER_ANIMATION")
+        layout.prop(settings, "room_kind")
+        if settings.room_kind == "shoebox":
+            layout.prop(settings, "room")
+            if settings.room is None:
+                layout.prop(settings, "room_size")
+            layout.prop(settings, "rt60_s")
+
+
+class SONIC4D_PT_export(Sidebar, bpy.types.Panel):
+    bl_label = "Export"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.sonic4d
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(settings, "export_path")
+        column.prop(settings, "lossless")
+        column.prop(context.scene.render, "engine")
+        draw_task(layout, "sonic4d.export_shot", "RENDER_ANIMATION")
 
 
 class SONIC4D_PT_sequencer(bpy.types.Panel):
     bl_label = "Sonic4D"
     bl_space_type = "SEQUENCE_EDITOR"
     bl_region_type = "UI"
-    bl_category = CATEGORY
+    bl_category = "Sonic4D"
 
     def draw(self, context: bpy.types.Context) -> None:
-        draw_render_audio(self.layout, context.scene)
+        draw_sound(self.layout, context.scene)
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (SONIC4D_PT_sound, SONIC4D_PT_export, SONIC4D_PT_sequencer)
+    (
+        SONIC4D_PT_generate,
+        SONIC4D_PT_sound,
+        SONIC4D_PT_room,
+        SONIC4D_PT_export,
+        SONIC4D_PT_sequencer,
+    )
 )
