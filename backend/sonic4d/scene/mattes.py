@@ -17,6 +17,7 @@ NEIGHBOUR_WEIGHT = 0.6
 SMALLEST_SHARE = 0.0012  # of the picture
 LARGEST_POCKET_SHARE = 0.001
 MIN_GRABCUT_PX = 60
+MARGIN_PX = 48  # of background around, for GrabCut to learn its colours
 NEAR_MOTION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25))
 
 
@@ -33,13 +34,10 @@ def subject_mattes(
     score: (n, h', w') `MotionScore.subject`; flows: forward and backward, at the score's size.
     """
     plate_lab = _lab(plate)
-    noise = np.median([_difference(_lab(f), plate_lab) for f in frames[:: max(8, len(frames) // 16)]], 0)
-    noise = cv2.blur(noise.astype(np.float32), (9, 9))  # waving grass, compression
-    threshold = DIFFERENCE_THRESHOLD + np.minimum(noise, 20)
-    soft = np.empty(frames.shape[:3], np.float32)
+    threshold = DIFFERENCE_THRESHOLD + np.minimum(_noise(frames, plate_lab, tick), 20)
+    soft = np.zeros(frames.shape[:3], np.float32)
     for t, frame in enumerate(frames):
         soft[t] = _soft_matte(frame, plate_lab, threshold, never_seen, score[t])
-        soft[t] = _refined_by_grabcut(frame, soft[t])
         tick()
     masks = np.zeros(frames.shape[:3], np.uint8)
     for t in range(len(frames)):
@@ -71,18 +69,38 @@ def _difference(a: Map, b: Map) -> Map:
     return np.abs(a - b).sum(2)
 
 
-def _soft_matte(
-    frame: Image, plate_lab: Map, threshold: Map, never_seen: Mask, score: Map
-) -> Map:
+def _noise(frames: npt.NDArray[np.uint8], plate_lab: Map, tick: Callable[[], None]) -> Map:
+    """How much a pixel usually differs from the plate: waving grass, compression."""
+    differences = []
+    for frame in frames[:: max(8, len(frames) // 8)]:
+        differences.append(_difference(_lab(frame), plate_lab))
+        tick()
+    return cv2.blur(np.median(differences, axis=0).astype(np.float32), (9, 9))
+
+
+def _soft_matte(frame: Image, plate_lab: Map, threshold: Map, never_seen: Mask, score: Map) -> Map:
     height, width = never_seen.shape
-    difference = cv2.GaussianBlur(_difference(_lab(frame), plate_lab), (0, 0), 1.2)
     score = cv2.resize(score, (width, height))
-    differs = 1 / (1 + np.exp(-(difference - threshold) / DIFFERENCE_SLOPE))
-    matte = np.clip(0.65 * differs + 0.5 * score, 0, 1)
-    # There is no true plate where the background was never seen: only the motion counts there.
-    matte = np.where(never_seen > 0, np.clip(2 * score - 0.3, 0, 1), matte)
-    matte *= cv2.dilate((score > 0.4).astype(np.uint8), NEAR_MOTION)
-    return cv2.ximgproc.guidedFilter(frame, matte.astype(np.float32), 6, 60.0)
+    near = cv2.dilate((score > 0.4).astype(np.uint8), NEAR_MOTION)
+    result = np.zeros((height, width), np.float32)
+    if not near.any():
+        return result
+    x, y, box_width, box_height = cv2.boundingRect(near)
+    box = np.s_[
+        max(y - MARGIN_PX, 0) : y + box_height + MARGIN_PX,
+        max(x - MARGIN_PX, 0) : x + box_width + MARGIN_PX,
+    ]
+    picture = np.ascontiguousarray(frame[box])
+    difference = cv2.GaussianBlur(_difference(_lab(picture), plate_lab[box]), (0, 0), 1.2)
+    differs = 1 / (1 + np.exp((threshold[box] - difference) / DIFFERENCE_SLOPE))
+    matte = np.clip(0.65 * differs + 0.5 * score[box], 0, 1)
+    # Where the background was never seen the plate is made up: there motion must agree.
+    by_motion = np.clip(2 * score[box] - 0.3, 0, 1) * differs
+    matte = np.where(never_seen[box] > 0, by_motion, matte)
+    matte = (matte * near[box]).astype(np.float32)
+    matte = cv2.ximgproc.guidedFilter(picture, matte, 6, 60.0)
+    result[box] = _refined_by_grabcut(picture, matte)
+    return result
 
 
 def _refined_by_grabcut(frame: Image, matte: Map) -> Map:
@@ -99,17 +117,13 @@ def _refined_by_grabcut(frame: Image, matte: Map) -> Map:
     trimap[band > 0] = cv2.GC_PR_BGD
     trimap[small > 0.5] = cv2.GC_PR_FGD
     trimap[core > 0] = cv2.GC_FGD
-    x, y, box_width, box_height = cv2.boundingRect(band)
-    crop = np.s_[max(y - 24, 0) : y + box_height + 24, max(x - 24, 0) : x + box_width + 24]
-    part = np.ascontiguousarray(trimap[crop])
-    if not (part == cv2.GC_BGD).any():
+    if not (trimap == cv2.GC_BGD).any():
         return matte
-    picture = cv2.resize(frame, small_size, interpolation=cv2.INTER_AREA)[crop]
+    picture = cv2.resize(frame, small_size, interpolation=cv2.INTER_AREA)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
-    cv2.grabCut(np.ascontiguousarray(picture), part, None, *models, 1, cv2.GC_INIT_WITH_MASK)
-    cut = np.zeros(small.shape, np.float32)
-    cut[crop] = (part == cv2.GC_FGD) | (part == cv2.GC_PR_FGD)
+    cv2.grabCut(picture, trimap, None, *models, 1, cv2.GC_INIT_WITH_MASK)
+    cut = ((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)).astype(np.float32)
     cut = cv2.ximgproc.guidedFilter(frame, cv2.resize(cut, (width, height)), 4, 60.0)
     return 0.4 * matte + 0.6 * cut
 
@@ -123,6 +137,8 @@ def _smoothed_over_time(soft: Map, flows: tuple[Map, Map], t: int) -> Map:
     neighbours += [(t + 1, forward[t])] if t + 1 < len(soft) else []
     for other, flow in neighbours:
         scale = np.float32([width / flow.shape[1], height / flow.shape[0]])
-        total += NEIGHBOUR_WEIGHT * warp_along(soft[other], cv2.resize(flow, (width, height)) * scale)
+        total += NEIGHBOUR_WEIGHT * warp_along(
+            soft[other], cv2.resize(flow, (width, height)) * scale
+        )
         weight += NEIGHBOUR_WEIGHT
     return total / weight

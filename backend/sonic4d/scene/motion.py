@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -23,7 +24,7 @@ WORK_LONG_SIDE = 640
 FLOW_LONG_SIDE = 320
 MIN_SHORT_SIDE = 64  # of the flow picture
 WORTH_WARPING_PX = 0.35
-STAGES_PER_FRAME = 11
+STAGES_PER_FRAME = 14
 NOW_MOVING = 0.5
 
 
@@ -66,15 +67,16 @@ def analyse_motion(frames: Frames, monitor: Monitor) -> MotionAnalysis:
     work = working_frames(frames, tick)
     height, width = work.shape[1:3]
     scale = FLOW_LONG_SIDE / WORK_LONG_SIDE
-    flow_size = max(round(width * scale), MIN_SHORT_SIDE), max(round(height * scale), MIN_SHORT_SIDE)
+    flow_size = (
+        max(round(width * scale), MIN_SHORT_SIDE),
+        max(round(height * scale), MIN_SHORT_SIDE),
+    )
     small = [cv2.resize(frame, flow_size, interpolation=cv2.INTER_AREA) for frame in work]
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in small]
     homographies, share = stabilise.register_to_middle(grey, tick)
     obeying = float(np.percentile(share, 20))
     if stabilise.is_stable(homographies, share, flow_size[1], flow_size[0]):
-        to_reference = stabilise.rescaled(
-            homographies, width / flow_size[0], height / flow_size[1]
-        )
+        to_reference = stabilise.rescaled(homographies, width / flow_size[0], height / flow_size[1])
         analysis = _analyse_at_rest(work, to_reference, flow_size, tick)
     else:
         analysis = _analyse_moving(work, small, grey, tick)
@@ -93,7 +95,7 @@ def working_size(height: int, width: int) -> tuple[int, int]:
     return tuple(sides)
 
 
-def working_frames(frames: Frames, tick) -> Frames:
+def working_frames(frames: Frames, tick: Callable[[], None]) -> Frames:
     height, width = working_size(*frames.shape[1:3])
     result = np.empty((len(frames), height, width, 3), np.uint8)
     for t, frame in enumerate(frames):
@@ -108,12 +110,15 @@ _Parts = tuple[Labels, npt.NDArray[np.float64], Map, Image | None, npt.NDArray[n
 
 
 def _analyse_at_rest(
-    work: Frames, to_reference: npt.NDArray[np.float64], flow_size: tuple[int, int], tick
+    work: Frames,
+    to_reference: npt.NDArray[np.float64],
+    flow_size: tuple[int, int],
+    tick: Callable[[], None],
 ) -> _Parts:
     count, height, width = work.shape[:3]
     valid = np.ones((count, height, width), np.uint8)
     if stabilise.largest_shift(to_reference, height, width) > WORTH_WARPING_PX:
-        work, valid = _brought_to_rest(work, to_reference)
+        work, valid = _brought_to_rest(work, to_reference, tick)
     else:
         to_reference = np.tile(np.eye(3), (count, 1, 1))
     small = [cv2.resize(frame, flow_size, interpolation=cv2.INTER_AREA) for frame in work]
@@ -125,16 +130,24 @@ def _analyse_at_rest(
         score.now[t][outside] = score.subject[t][outside] = 0
         score.ever[t][outside] = 1
     plate, never_seen = clean_plate(work, score.ever, None, tick)
-    work = np.where(valid[..., None] > 0, work, plate)
+    for frame, inside in zip(work, valid, strict=True):
+        frame[inside == 0] = plate[inside == 0]
+        tick()
     masks = subject_mattes(work, plate, never_seen, score.subject, (forward, backward), tick)
     # Now that the subjects are known the plate gets rid of their last traces, and they of its.
     plate, never_seen = clean_plate(work, score.ever, masks, tick)
     masks = subject_mattes(work, plate, never_seen, score.subject, (forward, backward), tick)
-    return linked(masks, tick), to_reference, _at_every_frame(forward, backward), plate, never_seen > 0
+    return (
+        linked(masks, tick),
+        to_reference,
+        _at_every_frame(forward, backward),
+        plate,
+        never_seen > 0,
+    )
 
 
 def _brought_to_rest(
-    work: Frames, to_reference: npt.NDArray[np.float64]
+    work: Frames, to_reference: npt.NDArray[np.float64], tick: Callable[[], None]
 ) -> tuple[Frames, Mask]:
     height, width = work.shape[1:3]
     inside = np.ones((height, width), np.uint8)
@@ -145,10 +158,13 @@ def _brought_to_rest(
         )
         covered = cv2.warpPerspective(inside, homography, (width, height))
         valid[t] = cv2.erode(covered, np.ones((5, 5), np.uint8), borderValue=1)
+        tick()
     return warped, valid
 
 
-def _analyse_moving(work: Frames, small: list[Image], grey: list[Image], tick) -> _Parts:
+def _analyse_moving(
+    work: Frames, small: list[Image], grey: list[Image], tick: Callable[[], None]
+) -> _Parts:
     count, height, width = work.shape[:3]
     forward, backward = neighbour_flows(grey, tick)
     camera = stabilise.neighbour_homographies(grey, forward)

@@ -97,15 +97,13 @@ def measure(
     """
     count, height, width = labels.shape
     movers = int(labels.max(initial=0))
-    originals = np.stack(
-        [in_original_picture(*pair) for pair in zip(labels, to_reference, strict=True)]
-    )
-    boxes = pixel_boxes(originals) / [width, height, width, height]
+    boxes = np.full((movers, count, 4), np.nan)
     speed, turn, area = (np.zeros((movers, count)) for _ in range(3))
     velocity = np.full((movers + 1, count, 2), np.nan)
     for t in range(count):
-        pixels = np.bincount(originals[t].ravel(), minlength=movers + 1)
-        area[:, t] = pixels[1:] / (height * width)
+        original = in_original_picture(labels[t], to_reference[t])
+        boxes[:, t] = pixel_boxes(original, movers) / [width, height, width, height]
+        area[:, t] = np.bincount(original.ravel(), minlength=movers + 1)[1:] / original.size
         flow = against_camera[t]
         small = cv2.resize(labels[t], flow.shape[1::-1], interpolation=cv2.INTER_NEAREST).ravel()
         pixels = np.bincount(small, minlength=movers + 1)
@@ -125,14 +123,13 @@ def measure(
     return tuple(Mover(boxes[k], speed[k], turn[k], area[k]) for k in range(movers))
 
 
-def pixel_boxes(labels: Labels) -> npt.NDArray[np.float64]:
-    """(movers, n, 4) x0, y0, x1, y1 in pixels of labels (n, h, w); NaN where a mover is absent."""
-    boxes = np.full((int(labels.max(initial=0)), len(labels), 4), np.nan)
-    for t, picture in enumerate(labels):
-        for k, where in enumerate(ndimage.find_objects(picture, max_label=len(boxes))):
-            if where is not None:
-                rows, columns = where
-                boxes[k, t] = columns.start, rows.start, columns.stop, rows.stop
+def pixel_boxes(labels: npt.NDArray[np.uint8], movers: int) -> npt.NDArray[np.float64]:
+    """(movers, 4) x0, y0, x1, y1 in pixels of labels (h, w); NaN where a mover is absent."""
+    boxes = np.full((movers, 4), np.nan)
+    for box, where in zip(boxes, ndimage.find_objects(labels, max_label=movers), strict=True):
+        if where is not None:
+            rows, columns = where
+            box[:] = columns.start, rows.start, columns.stop, rows.stop
     return boxes
 
 

@@ -30,7 +30,5 @@ def continuous_shots(frames: Frames) -> list[tuple[int, int]]:
 def _histogram(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     step = max(1, max(frame.shape[:2]) // HISTOGRAM_LONG_SIDE)
     hsv = cv2.cvtColor(np.ascontiguousarray(frame[::step, ::step]), cv2.COLOR_RGB2HSV)
-    counts = cv2.calcHist(
-        [hsv], [0, 1, 2], None, list(HISTOGRAM_BINS), [0, 180, 0, 256, 0, 256]
-    )
+    counts = cv2.calcHist([hsv], [0, 1, 2], None, list(HISTOGRAM_BINS), [0, 180, 0, 256, 0, 256])
     return (counts / counts.sum()).ravel()

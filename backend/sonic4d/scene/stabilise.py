@@ -86,9 +86,7 @@ def rescaled(homographies: Homographies, scale_x: float, scale_y: float) -> Homo
 
 def enlargement(scale_x: float, scale_y: float) -> npt.NDArray[np.float64]:
     """Pixel positions of a picture -> of its enlargement; the outer edges of both coincide."""
-    return np.array(
-        [[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1.0]]
-    )
+    return np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1.0]])
 
 
 def _apply(homography: npt.NDArray, points: npt.NDArray) -> npt.NDArray[np.float64]:
@@ -119,4 +117,3 @@ def _fit_homography(
         return fallback, 0.0
     share = float(inliers.mean())
     return (homography, share) if share > MIN_INLIER_SHARE else (fallback, share)
-

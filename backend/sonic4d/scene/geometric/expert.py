@@ -145,7 +145,9 @@ def _background(
     if len(motion.labels) < MIN_FRAMES:
         return _Background(board, warning=_SHORT)
     sky = sky_mask(motion.plate)
-    horizon = find_horizon(sky, pixel_boxes(motion.labels), eye_height_m)
+    movers = len(motion.movers)
+    boxes = np.stack([pixel_boxes(labels, movers) for labels in motion.labels], axis=1)
+    horizon = find_horizon(sky, boxes, eye_height_m)
     guide = simplified(motion.plate)
     monitor.check()
     ground, clarity = ground_probability(guide, horizon.row, sky)
@@ -157,9 +159,7 @@ def _background(
     return _Background(inverse, view, horizon)
 
 
-def _in_frame(
-    picture: Map, to_reference: npt.NDArray[np.float64], height: int, width: int
-) -> Map:
+def _in_frame(picture: Map, to_reference: npt.NDArray[np.float64], height: int, width: int) -> Map:
     """A map (h, w) of the stabilised picture as it lies in one frame (H, W)."""
     return cv2.warpPerspective(
         picture,

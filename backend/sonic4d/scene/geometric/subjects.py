@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,7 @@ RIM_PX = 5
 
 
 def inverse_distances(
-    labels: Labels, background: Map, view: View | None, check
+    labels: Labels, background: Map, view: View | None, check: Callable[[], None]
 ) -> npt.NDArray[np.float64]:
     """(movers, n) inverse distance ahead over ground (1/m) of each mover, smooth in time; NaN where absent.
 
@@ -41,7 +43,9 @@ def inverse_distances(
     return np.stack([_smooth(track) for track in result]) if len(result) else result
 
 
-def painted(labels: Labels, inverse: npt.NDArray[np.float64], view: View | None, focal: float) -> Map:
+def painted(
+    labels: Labels, inverse: npt.NDArray[np.float64], view: View | None, focal: float
+) -> Map:
     """Inverse depth (h, w) of the movers of one frame, continued a little beyond their outlines; 0 elsewhere.
 
     inverse: (movers,) of this frame from `inverse_distances`.
@@ -105,11 +109,14 @@ def _inflated(mask: npt.NDArray[np.uint8]) -> Map:
     small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     small = np.pad(small, 1)
     bulge = _solve_poisson(small, SWEEPS)[1:-1, 1:-1]
-    return np.maximum(cv2.resize(bulge, (width, height), interpolation=cv2.INTER_CUBIC), 0) * RELIEF_SCALE
+    return (
+        np.maximum(cv2.resize(bulge, (width, height), interpolation=cv2.INTER_CUBIC), 0)
+        * RELIEF_SCALE
+    )
 
 
 @njit(cache=True)
-def _solve_poisson(mask, sweeps):
+def _solve_poisson(mask: npt.NDArray[np.uint8], sweeps: int) -> npt.NDArray[np.float32]:
     height, width = mask.shape
     solution = np.zeros((height, width), np.float32)
     for _ in range(sweeps):
