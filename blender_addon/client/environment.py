@@ -20,7 +20,7 @@ from typing import Any
 
 from ...backend.sonic4d.protocol import PROTOCOL_VERSION, Sonic4DError, log_file
 from .process import child_environment, kill_group, last_line, start_detached
-from .pythons import environment_python, find_pythons, install_command, make_environment_command
+from .pythons import environment_python, find_python, install_command, make_environment_command
 
 OVERRIDE = "SONIC4D_BACKEND_PYTHON"
 OLDEST_PYTHON = "3.11"
@@ -128,7 +128,7 @@ def create_environment(
     if environment_python(target).is_file():
         return environment_python(target)
     report("Looking for a Python")
-    base = python or next(iter(find_pythons(OLDEST_PYTHON, NEWEST_PYTHON)), None)
+    base = python or find_python(OLDEST_PYTHON, NEWEST_PYTHON)
     if base is None:
         raise Sonic4DError(
             "no_python",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PROBE_TIMEOUT_S = 20
+_NEWEST_MINOR = 99
 _WINDOWS = sys.platform == "win32"
 # Says version and interpreter (that of the installation, where it is asked of a virtual environment).
 _PROBE = "import sys; print(*sys.version_info[:2], getattr(sys, '_base_executable', '') or sys.executable)"
@@ -29,9 +30,9 @@ def find_pythons(minimum: str, maximum: str | None = None) -> list[Path]:
     return list(_matching(minimum, maximum))
 
 
-def find_python(version: str) -> Path | None:
-    """The first interpreter of exactly this version ("3.13")."""
-    return next(_matching(version, version), None)
+def find_python(version: str, newest: str | None = None) -> Path | None:
+    """The first interpreter of this version ("3.13"), or of one from there to `newest`."""
+    return next(_matching(version, newest or version), None)
 
 
 def environment_python(folder: Path) -> Path:
@@ -63,16 +64,13 @@ def install_command(folder: Path, *what: str, wheelhouse: Path | None = None) ->
 
 def _matching(minimum: str, maximum: str | None) -> Iterator[Path]:
     low = _version(minimum)
-    high = _version(maximum) if maximum else (sys.maxsize, 0)
+    high = _version(maximum) if maximum else (3, _NEWEST_MINOR)
     needs_ensurepip = find_uv() is None
     seen = set()
-    for candidate in _candidates():
-        answer = _output([str(candidate), "-I", "-c", _PROBE]).strip().split(" ", 2)
-        if len(answer) != 3 or not low <= (int(answer[0]), int(answer[1])) <= high:
-            continue
-        python = Path(answer[2])
+    for candidate in _candidates(range(low[1], high[1] + 1)):
+        version, python = _probe(candidate)
         real = os.path.realpath(python)
-        if real in seen:
+        if not low <= version <= high or real in seen:
             continue
         seen.add(real)
         # Debian's Python comes without ensurepip unless python3-venv is installed.
@@ -81,9 +79,19 @@ def _matching(minimum: str, maximum: str | None) -> Iterator[Path]:
         yield python
 
 
-def _candidates() -> Iterator[Path]:
-    yield Path(sys.executable)
-    versions = [f"python3.{minor}" for minor in range(30, 8, -1)]
+def _probe(candidate: Path) -> tuple[tuple[int, int], Path]:
+    """Version and interpreter of a candidate; version 0.0 if it isn't a Python that runs."""
+    try:
+        major, minor, python = _output([str(candidate), "-I", "-c", _PROBE]).strip().split(" ", 2)
+        return (int(major), int(minor)), Path(python)
+    except ValueError:
+        return (0, 0), candidate
+
+
+def _candidates(minors: range) -> Iterator[Path]:
+    """What may be a Python; `minors`: the versions 3.x that are of interest."""
+    yield Path(sys.executable or "python3")
+    versions = [f"python3.{minor}" for minor in reversed(minors)]
     for name in ("python3", "python", *versions):
         found = shutil.which(name)
         if found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -201,12 +200,3 @@ def test_flood_of_progress_is_thinned(worker: Worker) -> None:
         events.append(worker.receive())
     assert len(events) < 10_000
     assert events[-2]["done"] == 100_000
-
-
-def test_hello_loads_nothing_heavy() -> None:
-    code = "import json, sys, sonic4d.worker, sonic4d.cli; print(json.dumps([*sys.modules]))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, env=ENVIRONMENT
-    )
-    heavy = {"numpy", "scipy", "numba", "cv2", "sklearn", "av", "tqdm", "torch"}
-    assert not heavy & set(json.loads(loaded.stdout))
