@@ -39,7 +39,7 @@ Indices = npt.NDArray[np.int64]
 
 MAX_IMAGES = 30_000_000  # per impulse response: a quarter of a second of work
 _LONGEST_BLOCK = 1 << 18  # samples
-_SAMPLES_PER_BATCH = 200_000  # impulse response samples computed at a time by one thread
+_SAMPLES_PER_BATCH = 250_000  # convolved at a time by one thread
 _POLL_S = 0.05
 
 
@@ -165,7 +165,8 @@ def _joined(blocks: _Blocks) -> _Blocks:
 
 def _batches(blocks: _Blocks, rir_samples: int) -> Iterator[_Blocks]:
     """Pieces small enough for one thread's memory; silent ones are left out."""
-    step = max(1, _SAMPLES_PER_BATCH // (2 * rir_samples))
+    convolved = rir_samples + int(np.diff(blocks.bounds).max())
+    step = max(1, _SAMPLES_PER_BATCH // (2 * convolved))
     for first in range(0, len(blocks.sources), step):
         part = slice(first, first + step)
         bounds = blocks.bounds[first : first + step + 1]
