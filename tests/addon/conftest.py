@@ -12,7 +12,7 @@ import bpy
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-import make_bundle  # noqa: E402
+import make_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "sonic4d_extension"
