@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,14 @@ from .protocol import Sonic4DError
 
 def fail(where: str, message: str) -> Sonic4DError:
     return Sonic4DError("bad_file", f"{where}: {message}.", "Correct the file or make it again.")
+
+
+def _short(value: Any) -> str:
+    """A value as an error message shows it, however large it is."""
+    if isinstance(value, int) and abs(value) > 10**30:
+        return "a number of many digits"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def fields(
@@ -34,8 +43,9 @@ def fields(
 
 
 def number(value: Any, where: str, low: float = -math.inf, high: float = math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise fail(where, f"a finite number is expected, not {value!r}")
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not plain or not -sys.float_info.max <= value <= sys.float_info.max:
+        raise fail(where, f"a finite number is expected, not {_short(value)}")
     if not low <= value <= high:
         raise fail(where, f"{value} is outside {low:g} to {high:g}")
     return float(value)
@@ -43,34 +53,38 @@ def number(value: Any, where: str, low: float = -math.inf, high: float = math.in
 
 def integer(value: Any, where: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise fail(where, f"a whole number is expected, not {value!r}")
+        raise fail(where, f"a whole number is expected, not {_short(value)}")
     if not low <= value <= high:
-        raise fail(where, f"{value} is outside {low} to {high}")
+        raise fail(where, f"{_short(value)} is outside {low} to {high}")
     return value
 
 
 def boolean(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
-        raise fail(where, f"true or false is expected, not {value!r}")
+        raise fail(where, f"true or false is expected, not {_short(value)}")
     return value
 
 
 def text(value: Any, where: str, choices: tuple[str, ...] | None = None) -> str:
     if not isinstance(value, str) or not value:
-        raise fail(where, f"a text is expected, not {value!r}")
+        raise fail(where, f"a text is expected, not {_short(value)}")
     if choices is not None and value not in choices:
-        raise fail(where, f'"{value}" is not one of {", ".join(choices)}')
+        raise fail(where, f'"{value[:60]}" is not one of {', '.join(choices)}")
     return value
 
 
 def frame_rate(value: Any, where: str) -> Fraction:
     """An exact rate written as a text: "24", "24000/1001"."""
     try:
-        rate = Fraction(value) if isinstance(value, str) else None
+        # Short and without exponent: "1e999999999" would take forever.
+        plain = isinstance(value, str) and len(value) <= 40 and "e" not in value.lower()
+        rate = Fraction(value) if plain else None
     except (ValueError, ZeroDivisionError):
         rate = None
     if rate is None or not 0 < rate <= 1000:
-        raise fail(where, f'a frame rate such as "24" or "24000/1001" is expected, not {value!r}')
+        raise fail(
+            where, f'a frame rate such as "24" or "24000/1001" is expected, not {_short(value)}'
+        )
     return rate
 
 
@@ -83,7 +97,7 @@ def array(
         value = [hole if row is None else row for row in value]
     try:
         result = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise fail(where, f"numbers of shape {shape} are expected") from None
     if result.shape != shape:
         raise fail(where, f"numbers of shape {shape} are expected, not {result.shape}")
@@ -110,6 +124,8 @@ def pose(value: npt.NDArray[np.float64], where: str) -> npt.NDArray[np.float64]:
 def inside(folder: Path, relative: str, where: str) -> Path:
     """The file `relative` of `folder`; refuses absolute paths, "..", and links that lead out."""
     pure = PurePosixPath(relative.replace("\\", "/"))
+    if not pure.parts or "\0" in relative:
+        raise fail(where, f"a file name is expected, not {_short(relative)}")
     path = (folder / pure).resolve()
     leaves = pure.is_absolute() or ".." in pure.parts or ":" in pure.parts[0]
     if leaves or not path.is_relative_to(folder.resolve()):

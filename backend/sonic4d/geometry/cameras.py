@@ -78,17 +78,20 @@ def back_project(
     z = np.asarray(depth, dtype=np.float64)
     x = (np.asarray(u) - k.cx) / k.fx * z
     y = (np.asarray(v) - k.cy) / k.fy * z
-    in_camera = np.stack(np.broadcast_arrays(x, -y, -z), axis=-1)
-    return in_camera @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]
+    # Written out: a matrix product of this shape wakes BLAS threads, which costs more than the work.
+    return np.stack([x * r[0] - y * r[1] - z * r[2] + r[3] for r in camera_to_world[:3]], axis=-1)
 
 
 def project(points: Array, k: Intrinsics, camera_to_world: Array) -> tuple[Array, Array, Array]:
     """World points (..., 3) -> u, v in pixels and depth in metres (negative behind the camera). Equation 2."""
-    in_camera = (points - camera_to_world[:3, 3]) @ camera_to_world[:3, :3]
-    z = -in_camera[..., 2]
+    offset = [points[..., axis] - camera_to_world[axis, 3] for axis in range(3)]
+    x, y, z = (
+        sign * sum(offset[axis] * camera_to_world[axis, column] for axis in range(3))
+        for column, sign in enumerate((1, -1, -1))
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        u = k.fx * in_camera[..., 0] / z + k.cx
-        v = -k.fy * in_camera[..., 1] / z + k.cy
+        u = k.fx * x / z + k.cx
+        v = k.fy * y / z + k.cy
     return u, v, z
 
 

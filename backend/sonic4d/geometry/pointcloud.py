@@ -37,7 +37,7 @@ def lift(
 
     frame_rgb (H, W, 3), depth_m (H, W) with NaN where unknown, confidence (H, W) or None for 1, mask (H, W) or None
     for all pixels. Flying pixels are left out (see `flying`). Where more than `max_points` remain, an even selection that
-    depends on the pixels' places only, with larger radii (see `thinned`).
+    depends on the pixels' places only, with larger radii.
     """
     known = np.isfinite(depth_m) & (depth_m > 0)
     depth = np.where(known, depth_m, np.nan)
@@ -45,18 +45,20 @@ def lift(
     if mask is not None:
         keep &= mask
     row, column = np.nonzero(keep)
+    growth = 1.0
+    if max_points is not None and len(row) > max_points:
+        growth = math.sqrt(len(row) / max_points)
+        kept = _evenly_spread(column, row, max_points)
+        row, column = row[kept], column[kept]
     z = depth[row, column]
     xyz = back_project(column + 0.5, row + 0.5, z, intrinsics, camera_to_world)
-    footprint = z / (2 * intrinsics.fx) * _slant(depth, intrinsics.fx)[row, column]
-    points = Points(
+    radius_m = z / (2 * intrinsics.fx) * _slant(depth, intrinsics.fx)[row, column] * growth
+    return Points(
         xyz.astype(np.float32),
         frame_rgb[row, column],
         np.ones(len(z), np.float32) if confidence is None else confidence[row, column],
-        footprint.astype(np.float32),
+        radius_m.astype(np.float32),
         np.zeros(len(z), bool),
-    )
-    return (
-        points if max_points is None else thinned(points, intrinsics, camera_to_world, max_points)
     )
 
 
@@ -100,21 +102,28 @@ def _slant(depth_m: npt.NDArray[np.float32], focal_px: float) -> npt.NDArray[np.
 def thinned(
     points: Points, intrinsics: Intrinsics, camera_to_world: Array, max_points: int
 ) -> Points:
-    """At most `max_points` of the points, evenly spread over the picture of the camera given; radii grow to cover as much.
-
-    Each pixel has a fixed rank (a dither mask made of the R2 sequence) and the lowest ranks stay: the same pixels in every
-    frame, without clumps at any density.
-    """
+    """At most `max_points` of the points, evenly spread over the picture of the camera given; radii grow to cover as much."""
     if len(points) <= max_points:
         return points
     u, v, _ = project(points.xyz.astype(np.float64), intrinsics, camera_to_world)
-    place = np.nan_to_num(np.floor(u) * _STEP_U + np.floor(v) * _STEP_V, posinf=0, neginf=0)
-    kept = np.sort(np.argsort(place % 1.0, kind="stable")[:max_points])
-    growth = math.sqrt(len(points) / max_points)
+    kept = _evenly_spread(
+        *(np.nan_to_num(np.floor(w), posinf=0, neginf=0) for w in (u, v)), max_points
+    )
+    growth = np.float32(math.sqrt(len(points) / max_points))
     return Points(
         points.xyz[kept],
         points.rgb[kept],
         points.confidence[kept],
-        (points.radius_m[kept] * growth).astype(np.float32),
+        points.radius_m[kept] * growth,
         points.synthetic[kept],
     )
+
+
+def _evenly_spread(column: npt.NDArray, row: npt.NDArray, count: int) -> npt.NDArray[np.intp]:
+    """Indices of `count` of the pixels, in their order.
+
+    Each pixel has a fixed rank (a dither mask made of the R2 sequence) and the lowest ranks stay: the same pixels in every
+    frame, without clumps at any density.
+    """
+    rank = (column * _STEP_U + row * _STEP_V) % 1.0
+    return np.sort(np.argpartition(rank, count - 1)[:count])
