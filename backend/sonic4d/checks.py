@@ -69,7 +69,7 @@ def text(value: Any, where: str, choices: tuple[str, ...] | None = None) -> str:
     if not isinstance(value, str) or not value:
         raise fail(where, f"a text is expected, not {_short(value)}")
     if choices is not None and value not in choices:
-        raise fail(where, f'"{value[:60]}" is not one of {', '.join(choices)}")
+        raise fail(where, f'"{value[:60]}" is not one of {", ".join(choices)}')
     return value
 
 
