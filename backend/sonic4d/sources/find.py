@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -15,10 +15,11 @@ from ..protocol import Sonic4DError
 from ..scene.depth import Frames
 from ..scene.motion import MotionAnalysis
 from .click import box_at
-from .motion_link import choose_mover
+from .motion_link import choose_mover, steadiness
 from .tracking import MIN_SIDE_PX, WORK_WIDTH, track_box
 
 Array = npt.NDArray[np.float64]
+FoundBy = Literal["point", "box", "sound", "motion"]
 
 MARK_HINT = "Show it with --point X,Y@FRAME or --box X0,Y0,X1,Y1@FRAME."
 
@@ -43,7 +44,7 @@ class Finding:
 
     boxes: Array
     confidence: Array
-    found_by: Literal["point", "box", "sound", "motion"]
+    found_by: FoundBy
     reason: str
     warnings: tuple[str, ...] = ()
 
@@ -90,15 +91,20 @@ def find_source(
     monitor.check()
     choice = choose_mover(motion.movers, mono, frame_rate)
     boxes = choice.mover.boxes
-    seen = np.isfinite(boxes).all(axis=1)
-    return Finding(boxes, seen.astype(np.float64), choice.found_by, choice.reason, warnings)
+    steady, typical = steadiness(boxes)
+    if steady:
+        seen = np.isfinite(boxes).all(axis=1)
+        return Finding(boxes, seen.astype(np.float64), choice.found_by, choice.reason, warnings)
+    how = f"{choice.reason}; as its outline jumps it was followed by its looks from frame {typical}"
+    finding = _tracked(frames, boxes[typical], typical, choice.found_by, how, monitor)
+    return replace(finding, warnings=warnings + finding.warnings)
 
 
 def _tracked(
     frames: Frames,
     box: Array,
     index: int,
-    found_by: Literal["point", "box"],
+    found_by: FoundBy,
     how: str,
     monitor: Monitor,
 ) -> Finding:
@@ -110,7 +116,7 @@ def _tracked(
     warnings = ()
     if seen.mean() < 0.5:
         warnings = (
-            f"The marked object was recognised in only {seen.sum()} of {len(frames)} frames; "
+            f"The object was recognised in only {seen.sum()} of {len(frames)} frames; "
             "elsewhere its position is interpolated or held.",
         )
     return Finding(boxes, confidence, found_by, reason, warnings)

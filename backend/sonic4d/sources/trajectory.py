@@ -118,8 +118,8 @@ def outliers(
     The parameters are scaled to the trajectory. min_samples grows from 3 to 6 with the number of observations (one
     in 20): a wrong spell shorter than that is noise. eps covers the reach of min_samples points of the track at its
     highest usual speed, the jitter of the observations, and `resolution_m`. Usual means after a running median that is
-    wide enough to swallow such a spell. The order of time is a fourth axis, scaled so that only observations closer than
-    a few steps are neighbours: the same wrong place met again and again stays noise, a place visited twice is not held
+    wide enough to swallow such a spell. The order of time is a fourth axis, scaled so that only observations fewer than
+    2 * min_samples steps apart are neighbours: the same wrong place met again and again stays noise, a place visited twice is not held
     against the track. Fewer than 5 observations are all kept, and so are all where no neighbourhood is dense.
     """
     m = len(positions)
@@ -133,7 +133,7 @@ def outliers(
         residual = np.linalg.norm(positions - usual, axis=1)
         jitter = MAD_TO_SIGMA * float(np.median(residual))
         eps = (samples / 2 + 1) * float(steps.max()) + NOISE_SIGMAS * jitter + resolution_m
-    order = np.arange(m)[:, None] * (eps / (samples + 1))
+    order = np.arange(m)[:, None] * (eps / (2 * samples))
     noise = DBSCAN(eps=eps, min_samples=samples).fit_predict(np.hstack([positions, order])) < 0
     return noise & ~noise.all()
 
