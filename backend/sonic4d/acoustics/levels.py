@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyloudnorm
-from scipy.signal import resample_poly
+import soxr
 
 from ..shot import Normalize
 
@@ -17,7 +17,6 @@ Float32 = npt.NDArray[np.float32]
 _SHORTEST_LOUDNESS_S = 0.4  # one gating block of BS.1770
 _OVERSAMPLING = 4
 _CHUNK = 1 << 20
-_OVERLAP = 64
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,13 @@ def peak(audio: Float32) -> float:
 
 def true_peak(audio: Float32) -> float:
     """Peak of the 4 times oversampled signal (channels, samples), linear. ITU-R BS.1770-4 Annex 2."""
+    channels, samples = audio.shape
+    stream = soxr.ResampleStream(1, _OVERSAMPLING, channels, dtype="float32", quality="HQ")
     highest = peak(audio)
-    for start in range(0, audio.shape[1], _CHUNK):
-        piece = audio[:, max(0, start - _OVERLAP) : start + _CHUNK + _OVERLAP]
-        highest = max(highest, peak(resample_poly(piece, _OVERSAMPLING, 1, axis=1)))
+    for start in range(0, samples, _CHUNK):
+        piece = np.ascontiguousarray(audio[:, start : start + _CHUNK].T)
+        between = stream.resample_chunk(piece, last=start + _CHUNK >= samples)
+        highest = max(highest, peak(between))
     return highest
 
 
