@@ -13,6 +13,7 @@ import numpy.typing as npt
 from . import checks
 from .files import write_json
 from .geometry.cameras import Intrinsics
+from .geometry.ply import check_ply
 from .protocol import Sonic4DError
 from .room import Room
 from .shot import MAX_FRAMES, MAX_SOURCES, read_json
@@ -67,6 +68,8 @@ class SourceTrack:
     def from_json(cls, data: Any, n: int, folder: Path, where: str) -> SourceTrack:
         data = checks.fields(data, where, tuple(cls.__dataclass_fields__))
         confidence = checks.array(data["confidence"], f"{where}.confidence", (n,))
+        if (confidence < 0).any() or (confidence > 1).any():
+            raise checks.fail(f"{where}.confidence", "values of 0 to 1 are expected")
         filled = data["filled"]
         if not isinstance(filled, list) or [*map(type, filled)] != [bool] * n:
             raise checks.fail(f"{where}.filled", f"{n} times true or false are expected")
@@ -190,15 +193,14 @@ def read_bundle(folder: Path) -> Bundle:
         )
     n = checks.integer(data["frame_count"], "frame_count", 1, MAX_FRAMES)
     has_background = checks.boolean(data["has_background"], "has_background")
-    for relative in (SOURCE_VIDEO, DEPTH, *[cloud_file(i) for i in range(n)]):
+    for relative in (SOURCE_VIDEO, DEPTH):
         _existing(folder / relative)
-    if has_background:
-        _existing(folder / BACKGROUND)
+    for relative in [*map(cloud_file, range(n)), *[BACKGROUND] * has_background]:
+        check_ply(_existing(folder / relative))
     sources = data["sources"]
     if not isinstance(sources, list) or len(sources) > MAX_SOURCES:
         raise checks.fail("sources", f"a list of at most {MAX_SOURCES} sources is expected")
     cameras = checks.array(data["cameras"], "cameras", (n, 4, 4))
-    expert_keys = tuple(Expert.__dataclass_fields__)
     return Bundle(
         folder=folder,
         name=checks.text(data["name"], "name"),
@@ -214,13 +216,25 @@ def read_bundle(folder: Path) -> Bundle:
             for i, source in enumerate(sources)
         ),
         room=Room.from_json(data["room"], "room"),
-        provenance=tuple(
-            Expert(**checks.fields(entry, "provenance", expert_keys))
-            for entry in data["provenance"]
+        provenance=tuple(_expert(entry) for entry in _list(data["provenance"], "provenance")),
+        warnings=tuple(
+            checks.text(entry, "warnings") for entry in _list(data["warnings"], "warnings")
         ),
-        warnings=tuple(map(str, data["warnings"])),
-        credits=str(data["credits"]),
+        credits=checks.text(data["credits"], "credits", allow_empty=True),
     )
+
+
+def _list(data: Any, where: str) -> list[Any]:
+    if not isinstance(data, list):
+        raise checks.fail(where, "a list is expected here")
+    return data
+
+
+def _expert(data: Any) -> Expert:
+    data = checks.fields(data, "provenance", tuple(Expert.__dataclass_fields__))
+    if not all(isinstance(value, str) for value in data.values()):
+        raise checks.fail("provenance", "texts are expected")
+    return Expert(**data)
 
 
 def _depth_info(data: Any) -> dict[str, Any]:

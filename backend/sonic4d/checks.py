@@ -65,8 +65,10 @@ def boolean(value: Any, where: str) -> bool:
     return value
 
 
-def text(value: Any, where: str, choices: tuple[str, ...] | None = None) -> str:
-    if not isinstance(value, str) or not value:
+def text(
+    value: Any, where: str, choices: tuple[str, ...] | None = None, *, allow_empty: bool = False
+) -> str:
+    if not isinstance(value, str) or not (value or allow_empty):
         raise fail(where, f"a text is expected, not {_short(value)}")
     if choices is not None and value not in choices:
         raise fail(where, f'"{value[:60]}" is not one of {", ".join(choices)}')

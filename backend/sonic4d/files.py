@@ -42,7 +42,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     Raises `Sonic4DError` where `target` exists already or can't be written.
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise Sonic4DError(
             "exists", f"{target} exists already.", "Choose another name, or remove it first."
         )

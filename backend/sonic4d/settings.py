@@ -102,10 +102,9 @@ class GenerateSettings:
                 data[key] = checks.integer(value, key, *integers[key])
             elif key in ("point", "box"):
                 data[key] = Mark.from_json(value, key, 2 if key == "point" else 4)
-            elif key == "credits":
-                data[key] = str(value)
             else:
-                data[key] = checks.text(value, key, DEPTH_KINDS if key == "depth_kind" else None)
+                choices = DEPTH_KINDS if key == "depth_kind" else None
+                data[key] = checks.text(value, key, choices, allow_empty=key == "credits")
         if "point" in data and "box" in data:
             raise checks.fail("generate job", 'give "point" or "box", not both')
         return cls(**{**data, "video": Path(data["video"]), "output": Path(data["output"])})

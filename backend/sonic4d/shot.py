@@ -244,7 +244,7 @@ def read_json(path: Path, what: str) -> Any:
         raise Sonic4DError("missing_file", f"There is no file {path}.", "Check the path.") from None
     except OSError as error:
         raise Sonic4DError("unreadable_file", f"{path} can't be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of too many digits
         raise Sonic4DError(
             "bad_file", f"{path} is not {what}: {error}.", "Correct the file or make it again."
         ) from None

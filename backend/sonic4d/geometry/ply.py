@@ -48,7 +48,7 @@ def write_ply(path: Path, points: Points) -> None:
 
 def read_ply(path: Path) -> Points:
     """Read what `write_ply` wrote. Raises `Sonic4DError` for anything else, truncated files and values that are not numbers."""
-    count, start = _checked_header(path)
+    count, start = check_ply(path)
     vertices = np.fromfile(path, _VERTEX, count, offset=start)
     if len(vertices) != count:
         raise _bad(path, "it is truncated")
@@ -66,8 +66,11 @@ def read_ply(path: Path) -> Points:
     return points
 
 
-def _checked_header(path: Path) -> tuple[int, int]:
-    """Number of points and where they begin; the file has exactly the size that the header promises."""
+def check_ply(path: Path) -> tuple[int, int]:
+    """Number of points and the byte at which they begin, from the header alone.
+
+    Raises `Sonic4DError` unless the file was written by `write_ply` and has exactly the size that its header promises.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(MAX_HEADER_BYTES)
