@@ -20,8 +20,7 @@ from numba import njit
 from scipy import fft
 from scipy.special import sici
 
-from .simd import WIDTH as _SPREAD_WIDTH
-from .simd import add_weighted
+from .simd import WIDTH, add_weighted
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -29,10 +28,10 @@ Float32 = npt.NDArray[np.float32]
 SPEED_OF_SOUND = 343.0  # m/s
 SHORTEST_DISTANCE_M = 0.1  # nearer, the gain 1 / (4 pi d) stays as it is here
 
-_SPREAD_BETA = 2.30 * _SPREAD_WIDTH  # grid points per image: 8
+_SPREAD_BETA = 2.30 * WIDTH  # an image is spread onto WIDTH grid points
 _TABLE_STEPS = 256  # spreading function between two grid points; linear in between (error 3e-6)
 _FOLDED_LOBES = 32  # how much of the windowed sinc's spectrum beyond Nyquist is aliased back
-_IMAGES_BETWEEN_CHECKS = 2_000_000  # about 20 ms of work
+_IMAGES_BETWEEN_CHECKS = 2_000_000  # about 10 ms of work
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,12 @@ class Plan:
 
 def make_plan(sample_count: int, rate_hz: int, convention: Convention = GPURIR) -> Plan:
     kernel_samples = round(convention.kernel_s * rate_hz)
-    half = fft.next_fast_len((sample_count + kernel_samples + _SPREAD_WIDTH + 1) // 2, real=True)
+    half = fft.next_fast_len((sample_count + kernel_samples + WIDTH + 1) // 2, real=True)
     size = 2 * half
     fold = min(math.ceil(_FOLDED_LOBES * size / kernel_samples), half // 2)
     bins = np.arange(half + fold + 1)
-    # Grid points are half a sample apart; the spreading function's middle sits _SPREAD_WIDTH / 2 - 1 points late.
-    late = np.exp(1j * np.pi * bins / size * (_SPREAD_WIDTH // 2 - 1))
+    # Grid points are half a sample apart; the spreading function's middle sits WIDTH / 2 - 1 points late.
+    late = np.exp(1j * np.pi * bins / size * (WIDTH // 2 - 1))
     kernel = _windowed_sinc_spectrum(bins / size, kernel_samples)
     spectrum = (kernel * late / _spreading_spectrum(bins / (2 * size))).astype(np.complex64)
     return Plan(
@@ -129,22 +128,22 @@ def _windowed_sinc_spectrum(frequency: Array, width: float) -> Array:
 
 def _spreading_function(offset: Array) -> Array:
     """The "exponential of semicircle" kernel; offset in grid points."""
-    inside = np.maximum(1 - (offset / (_SPREAD_WIDTH / 2)) ** 2, 0)
+    inside = np.maximum(1 - (offset / (WIDTH / 2)) ** 2, 0)
     return np.exp(_SPREAD_BETA * (np.sqrt(inside) - 1)) * (inside > 0)
 
 
 def _spreading_spectrum(frequency: Array) -> Array:
     """Fourier transform of the spreading function; cycles per grid point. Gauss-Legendre quadrature."""
     nodes, weights = np.polynomial.legendre.leggauss(48)
-    offset = nodes * _SPREAD_WIDTH / 2
-    values = weights * _spreading_function(offset) * _SPREAD_WIDTH / 2
+    offset = nodes * WIDTH / 2
+    values = weights * _spreading_function(offset) * WIDTH / 2
     return np.cos(2 * np.pi * frequency[:, None] * offset) @ values
 
 
 def _spreading_table() -> Float32:
     """Row p: the 8 weights of an image p / _TABLE_STEPS past a grid point, then their slopes towards row p + 1."""
     fraction = np.arange(_TABLE_STEPS + 1)[:, None] / _TABLE_STEPS
-    points = np.arange(_SPREAD_WIDTH) - (_SPREAD_WIDTH // 2 - 1)
+    points = np.arange(WIDTH) - (WIDTH // 2 - 1)
     values = _spreading_function(points - fraction)
     # The last row is for fractions that round to 1.
     slopes = np.diff(values, axis=0, append=values[-1:])
@@ -245,7 +244,7 @@ def shoebox_rirs(
     """Impulse responses (n, plan.sample_count) of n source-microphone pairs. Equations 7 and 8.
 
     `size_m` (3,); `reflections` (3, 2), magnitude of the coefficients of the walls at 0 and at `size_m`; `sources`
-    and `microphones` (n, 3) in the room. The gain of a path is 1 / (4 pi d). `check` is called about every 20 ms
+    and `microphones` (n, 3) in the room. The gain of a path is 1 / (4 pi d). `check` is called about every 10 ms
     and may raise. Safe to call from several threads; what comes out does not depend on how many there are.
     """
     grid = np.zeros((len(sources), 2 * plan.fft_size), dtype=np.float32)

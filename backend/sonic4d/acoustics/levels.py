@@ -72,6 +72,6 @@ def normalize(audio: Float32, rate_hz: int, wanted: Normalize) -> Levels:
         by_loudness = highest if measured is None else 10 ** ((measured - wanted.lufs) / 20)
         divisor = max(by_loudness, highest_between / 10 ** (wanted.true_peak_dbtp / 20))
     audio /= np.float32(divisor)
-    gain_db = -20 * math.log10(divisor)
+    gain_db = 20 * math.log10(1 / divisor)
     loudness = None if measured is None else measured + gain_db
     return Levels(gain_db, peak(audio), highest_between / divisor, loudness)

@@ -37,7 +37,7 @@ Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-MAX_IMAGES = 30_000_000  # per impulse response: a quarter of a second of work
+MAX_IMAGES = 30_000_000  # per impulse response: a seventh of a second of work
 _LONGEST_BLOCK = 1 << 18  # samples
 _SAMPLES_PER_BATCH = 250_000  # convolved at a time by one thread
 _POLL_S = 0.05
