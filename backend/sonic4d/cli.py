@@ -35,6 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Sonic4DError as error:
         print(error.message, error.hint, sep="\n", file=sys.stderr)
         return FAILED
+    except ImportError as error:
+        print(
+            f"The installation is damaged: {error}.",
+            "Run: sonic4d doctor",
+            sep="\n",
+            file=sys.stderr,
+        )
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -146,6 +154,7 @@ def _preview_options(parser: Parser) -> None:
     add("shot", "the shot.json", required=True)
     add("output", "the video to write (MP4)", "-o", required=True)
     add("audio", "the rendered audio; else it is rendered now")
+    add("width_px", "width of the picture; else the bundle's", "--width", type=int)
 
 
 def _doctor_options(parser: Parser) -> None:
@@ -167,7 +176,7 @@ def _no_options(parser: Parser) -> None:
     """The command takes none."""
 
 
-_UNITS = ("s", "m", "deg")
+_UNITS = ("s", "m", "deg", "px")
 
 
 class _Adder:

@@ -30,6 +30,7 @@ def _generate(parameters: dict[str, Any], monitor: Monitor) -> Path:
     monitor.progress("loading", 0, 1)
     from .generate import generate
 
+    monitor.progress("loading", 1, 1)
     return generate(settings, monitor)
 
 
@@ -53,12 +54,15 @@ def _render(parameters: dict[str, Any], monitor: Monitor) -> Path:
     monitor.progress("loading", 0, 1)
     from .acoustics.render import render_to_file
 
+    monitor.progress("loading", 1, 1)
     return render_to_file(shot, output, monitor)
 
 
 def _preview(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    monitor.progress("loading", 0, 1)
     from .preview import PreviewSettings, write_preview
 
+    monitor.progress("loading", 1, 1)
     return write_preview(PreviewSettings.from_json(parameters), monitor)
 
 

@@ -108,6 +108,12 @@ def test_bad_usage(argv: list[str], words: str, capsys: Capture) -> None:
     assert words in capsys.readouterr().err
 
 
+def test_damaged_installation_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setitem(sys.modules, "sonic4d.settings", None)  # importing it fails
+    assert cli.main(["generate", "in.mp4", "-o", "a"]) == 1
+    assert "sonic4d doctor" in capsys.readouterr().err
+
+
 # Jobs
 
 
@@ -234,21 +240,20 @@ def test_signal_cancels_and_leaves_nothing(tmp_path: Path, number: signal.Signal
     assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_second_interrupt_does_not_wait(tmp_path: Path) -> None:
-    process = start(tmp_path, "run", write_job(tmp_path, kind="deaf"), "--progress", "jsonl")
-    while decode_event(process.stdout.readline())["event"] != "progress":
-        pass
-    process.send_signal(signal.SIGINT)
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert b"Traceback" not in err
+def test_second_interrupt_does_not_wait_for_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    noticed = []
+
+    def work(parameters: dict[str, Any], monitor: Monitor) -> Path:
+        signal.raise_signal(signal.SIGINT)
+        noticed.append(monitor.should_stop())
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second interrupt did nothing")
+
+    monkeypatch.setitem(jobs.JOBS, "render", work)
+    before = signal.getsignal(signal.SIGINT)
+    assert cli.main(["render", "a", "-o", "b"]) == 130
+    assert noticed == [True]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_events_for_programs(tmp_path: Path) -> None:
