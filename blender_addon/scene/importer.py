@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bpy
+import numpy as np
 
 from .bundle import BACKGROUND, CLIP, CLOUD_FILES, Bundle
 from .camera import new_source_camera, pixel_aspect, show_clip
@@ -56,6 +57,7 @@ def import_bundle(
     notes = list(bundle.warnings)
     if not show_clip(camera.data, stored(bundle.folder / CLIP), first, owner):
         notes.append(f"Blender can't show the video {CLIP} behind the camera.")
+    notes += [f"{name} is around the camera: hide or delete it." for name in _around(scene, camera)]
     _describe(root, bundle, camera)
     settings = scene.sonic4d
     settings.bundle, settings.room = root, room
@@ -86,6 +88,22 @@ def _clouds(bundle: Bundle, clip: tuple[int, int, float], owner: str) -> list[bp
         file = stored(bundle.folder / BACKGROUND)
         clouds.append(new_cloud(f"{bundle.name} background", file, material, owner))
     return clouds
+
+
+def _around(scene: bpy.types.Scene, camera: bpy.types.Object) -> list[str]:
+    """Names of the rendered meshes whose box the camera stands in, such as the cube of a new file."""
+    layer = scene.view_layers[0]
+    layer.update()
+    place = camera.matrix_world.translation
+    found = []
+    for item in layer.objects:
+        if item.type != "MESH" or item.sonic4d.is_cloud or item.hide_render:
+            continue
+        local = np.array(item.matrix_world.inverted_safe() @ place)
+        low, high = np.min(item.bound_box, axis=0), np.max(item.bound_box, axis=0)
+        if (low <= local).all() and (local <= high).all():
+            found.append(item.name)
+    return found
 
 
 def _match(scene: bpy.types.Scene, bundle: Bundle) -> None:

@@ -30,6 +30,8 @@ LOOK_INPUTS = (POINT_SIZE, DENSITY, CONFIDENCE_CUT, HIDE_SYNTHETIC)
 TIME_INPUTS = (TIME_OFFSET, SPEED)
 
 _MODIFIER = "Sonic4D points"
+# A point's radius is half the side of the square it stands for; discs cover the corners from the square root of 2 on.
+_COVERING = 1.5
 
 
 def cloud_modifier(item: bpy.types.Object) -> bpy.types.NodesModifier | None:
@@ -112,7 +114,7 @@ def _interface(tree: bpy.types.NodeTree, *, animated: bool) -> dict[str, bpy.typ
     face = tree.interface
     face.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
     look = face.new_panel("Look")
-    _number_input(face, look, POINT_SIZE, 1.0, 0.0, 100.0, "Factor on the size of the points")
+    _number_input(face, look, POINT_SIZE, _COVERING, 0.0, 100.0, "Factor on the size of the points")
     _number_input(face, look, DENSITY, 1.0, 0.0, 1.0, "Share of the points to show")
     _number_input(
         face, look, CONFIDENCE_CUT, 0.0, 0.0, 1.0, "Hide points whose depth is less sure than this"

@@ -16,7 +16,7 @@ FOUND_BY_WORDS = {
     "point": "by the point given",
     "box": "by the box given",
     "sound": "by its sound",
-    "motion": "by its motion, not by its sound",
+    "motion": "by motion, not by sound",
     "words": "by its description",
     "hand": "by hand",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import bpy
 
 from .. import compat
@@ -22,7 +24,7 @@ class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         root = context.scene.sonic4d.bundle
         if root is None:
             layout.operator("sonic4d.import_bundle", icon="IMPORT")
@@ -38,11 +40,20 @@ class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
             layout.label(text="Approximate depth", icon="INFO")
         for source in root.children:
             if source.sonic4d.is_source:
-                layout.label(text=f"{source.name}: found {source.sonic4d.found_by}", icon="SPEAKER")
+                found = f"{source.name}: found {source.sonic4d.found_by}"
+                _text(layout, context, found, "SPEAKER")
         for note in info.warnings.splitlines():
-            layout.label(text=note, icon="ERROR")
-        if info.credits:
-            layout.label(text=info.credits)
+            _text(layout, context, note, "ERROR")
+        _text(layout, context, info.credits, "USER")
+
+
+def _text(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str) -> None:
+    """A text of any length, wrapped to the width of the sidebar."""
+    character = 7 * context.preferences.system.ui_scale
+    column = layout.column(align=True)
+    for line in textwrap.wrap(text, max(20, int(context.region.width / character) - 8)):
+        column.label(text=line, icon=icon)
+        icon = "BLANK1"
 
 
 class SONIC4D_PT_points(Sidebar, bpy.types.Panel):
@@ -61,7 +72,7 @@ class SONIC4D_PT_points(Sidebar, bpy.types.Panel):
             modifier = cloud_modifier(item)
             if modifier is None:
                 continue
-            column = self.layout.column(heading=item.name)
+            column = self.layout.column()
             column.label(text=item.name, icon="POINTCLOUD_DATA")
             for name in compat.modifier_input_names(modifier):
                 if name in (*LOOK_INPUTS, *TIME_INPUTS):
@@ -79,7 +90,7 @@ class SONIC4D_PT_camera(Sidebar, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.use_property_split = True
+        layout.use_property_split, layout.use_property_decorate = True, False
         settings = context.scene.sonic4d
         layout.operator("sonic4d.make_shot_camera", icon="CAMERA_DATA")
         if settings.shot_camera is None:

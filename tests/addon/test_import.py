@@ -44,7 +44,7 @@ def test_every_frame_shows_its_points(bundle: Path, first_frame: int) -> None:
         np.testing.assert_allclose(got["position"], xyz, atol=1e-6)
         rgb = np.stack([want[colour] for colour in ("red", "green", "blue")], axis=1)
         np.testing.assert_allclose(got["Col"][:, :3], to_linear(rgb), atol=1e-3)
-        np.testing.assert_allclose(got["radius"][:, 0], want["radius"])
+        np.testing.assert_allclose(got["radius"][:, 0], 1.5 * want["radius"], rtol=1e-6)
 
 
 def test_before_and_after_the_clip_its_ends_are_shown(root: bpy.types.Object) -> None:
@@ -135,7 +135,7 @@ def test_source_is_where_the_bundle_says(root: bpy.types.Object) -> None:
     assert settings.is_source
     assert Path(settings.audio_path).name == "bird.wav"
     assert settings.audio_frame == 1
-    assert settings.found_by == "by its motion, not by its sound"
+    assert settings.found_by == "by motion, not by sound"
     bpy.context.scene.frame_set(1)
     assert settings.confidence == pytest.approx(0.5)
     path = child(root, "bird path").data.splines[0]
@@ -178,6 +178,17 @@ def test_camera_that_moves_is_keyed(tmp_path: Path, video: Path) -> None:
     camera = import_again(folder).sonic4d.source_camera
     for i, pose in enumerate(poses):
         np.testing.assert_allclose(world_matrix(camera, 1 + i), pose, atol=1e-5)
+
+
+def test_what_stands_around_the_camera_is_named(
+    bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.mesh.primitive_cube_add(location=(5, 0, 0))
+    import_again(bundle)
+    said = capfd.readouterr().out
+    assert "Cube is around the camera" in said
+    assert "Cube.001" not in said
 
 
 def test_clip_is_behind_the_camera(bundle: Path) -> None:
