@@ -11,6 +11,7 @@ A move is one or more terms joined by "&", carried out together over the shot, s
     pan:1.5         the camera travels 1.5 metres to the right
     push-in:2       2 metres towards the pivot
     pull-out:2      2 metres away from it
+    look            the camera is turned sideways so that the pivot stands in the middle, before everything else
 
 With "offset:" in front the camera stands at the move's end for the whole shot: "offset: x+1.5 & phi+5".
 """
@@ -38,10 +39,12 @@ _KEYS = 9
 
 @dataclass(frozen=True)
 class Move:
-    """`terms`: (name, value) in degrees or metres; `held`: stand at the end of it for the whole shot."""
+    """`terms`: (name, value) in degrees or metres; `held`: stand at the end of it for the whole shot; `look`: begin with
+    the pivot in the middle."""
 
     terms: tuple[tuple[str, float], ...]
     held: bool = False
+    look: bool = False
 
     def around_pivot_deg(self) -> float:
         """The farthest the camera gets from its start around the pivot, sideways or upwards, in degrees."""
@@ -57,7 +60,9 @@ def parse_move(text: str) -> Move:
     parts = [part.strip() for part in body.removeprefix("offset:").split("&")]
     if parts == ["static"]:
         return Move(())
-    return Move(tuple(_parse_term(part) for part in parts), held)
+    look = "look" in parts
+    terms = tuple(_parse_term(part) for part in parts if part != "look")
+    return Move(terms, held, look)
 
 
 def _parse_term(part: str) -> tuple[str, float]:
@@ -77,6 +82,7 @@ def _parse_term(part: str) -> tuple[str, float]:
 
 def move_poses(move: Move, start: Matrix, pivot: Vector, frame_count: int) -> list[Matrix]:
     """Camera-to-world 4x4 of every frame, for a camera that starts at the pose `start`."""
+    start = _facing(start, pivot) if move.look else start
     last = max(frame_count - 1, 1)
     return [_pose(move, start, pivot, frame / last) for frame in range(frame_count)]
 
@@ -85,6 +91,7 @@ def move_keys(
     move: Move, start: Matrix, pivot: Vector, frame_count: int
 ) -> list[tuple[int, Matrix]]:
     """A few (frame counted from 0, camera-to-world 4x4), enough for keyframes; a single one if the camera stands."""
+    start = _facing(start, pivot) if move.look else start
     if move.held or not move.terms or frame_count == 1:
         return [(0, _pose(move, start, pivot, 1.0))]
     count = min(_KEYS, frame_count)
@@ -120,6 +127,17 @@ def _pose(move: Move, start: Matrix, pivot: Vector, time: float) -> Matrix:
     turn = _rotation((0.0, 0.0, 1.0), -at["turn"])
     axes = [_apply(turn, _apply(tilt, _apply(around, axis))) for axis in (right, up, back)]
     rows = [[axes[0][i], axes[1][i], axes[2][i], place[i]] for i in range(3)]
+    return [*rows, [0.0, 0.0, 0.0, 1.0]]
+
+
+def _facing(pose: Matrix, pivot: Vector) -> Matrix:
+    """The pose turned about the vertical so that it heads for the pivot."""
+    arm = _minus(pivot, _column(pose, 3))
+    heading = (-pose[0][2], -pose[1][2])
+    angle = math.atan2(arm[1], arm[0]) - math.atan2(heading[1], heading[0])
+    turn = _rotation((0.0, 0.0, 1.0), math.degrees(angle))
+    axes = [_apply(turn, _column(pose, i)) for i in range(3)]
+    rows = [[axes[0][i], axes[1][i], axes[2][i], pose[i][3]] for i in range(3)]
     return [*rows, [0.0, 0.0, 0.0, 1.0]]
 
 

@@ -14,6 +14,9 @@ from ..scene.depth import Points
 from .cameras import Intrinsics
 
 NEAREST_M = 0.05  # points nearer to the camera are left out
+OVERLAP = (
+    1.25  # splats are larger than what they stand for, or slanted surfaces would show pinholes
+)
 LARGEST_SHARE = 1 / 40  # of the picture's height: the largest half size of a splat
 
 _Float32 = npt.NDArray[np.float32]
@@ -31,7 +34,7 @@ class Picture:
 def splat(
     layers: Sequence[Points], k: Intrinsics, camera_to_world: npt.NDArray[np.float64]
 ) -> Picture:
-    """Draw point sets: each point a square of its radius, at least one pixel; the nearest wins, the first among equals.
+    """Draw point sets: each point a square of its radius (see OVERLAP), at least a pixel; the nearest wins, the first among equals.
 
     The result doesn't depend on the number of threads.
     """
@@ -43,7 +46,7 @@ def splat(
     largest_px = max(k.height * LARGEST_SHARE, 0.5)
     for points in layers:
         placed = np.empty((len(points), 4), np.float32)
-        _place(points.xyz, points.radius_m, camera, k.cx, k.cy, k.fx, largest_px, placed)
+        _place(points.xyz, points.radius_m, camera, k.cx, k.cy, k.fx * OVERLAP, largest_px, placed)
         _fill(placed, points.rgb, os.cpu_count() or 1, depth_m, image)
     return Picture(image, np.isfinite(depth_m), depth_m)
 
@@ -59,7 +62,7 @@ def _place(
     camera: npt.NDArray[np.float64],
     cx: float,
     cy: float,
-    fx: float,
+    scale: float,
     largest_px: float,
     placed: _Float32,
 ) -> None:
@@ -73,7 +76,7 @@ def _place(
             continue
         placed[i, 0] = (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]) / depth + cx
         placed[i, 1] = (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]) / depth + cy
-        placed[i, 2] = min(max(radius_m[i] * fx / depth, 0.5), largest_px)
+        placed[i, 2] = min(max(radius_m[i] * scale / depth, 0.5), largest_px)
         placed[i, 3] = depth
 
 

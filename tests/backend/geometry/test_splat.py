@@ -67,7 +67,7 @@ def test_the_nearer_point_wins_in_whichever_order_and_layer() -> None:
 
 
 def test_a_splat_is_as_large_as_its_radius_says_up_to_a_limit() -> None:
-    # 0.1 m at 5 m with a focal length of 50 px: 1 px to each side.
+    # 0.1 m at 5 m with a focal length of 50 px: 1 px to each side, and the overlap, about a pixel corner.
     assert len(covered(splat([points((0, 5, 0), radius_m=0.1)], LENS, LOOKING_NORTH))) == 4
     huge = covered(splat([points((0, 5, 0), radius_m=100.0)], LENS, LOOKING_NORTH))
     assert 4 <= len(huge) <= 9
