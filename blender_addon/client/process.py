@@ -58,7 +58,8 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
             tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
             subprocess.run(tree, capture_output=True, creationflags=subprocess.CREATE_NO_WINDOW)
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(OSError):  # it has ended just now
+                os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
