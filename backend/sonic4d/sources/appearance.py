@@ -86,8 +86,8 @@ class Appearance:
         if x1 <= x0 or y1 <= y0:
             return None
         shrink = min(1.0, 20.0 / float(side.min()))
-        area = _lab(image[y0:y1, x0:x1])
-        area = cv2.resize(area, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        small_area = np.maximum(np.round(np.array([x1 - x0, y1 - y0]) * shrink), 1).astype(int)
+        area = cv2.resize(_lab(image[y0:y1, x0:x1]), small_area, interpolation=cv2.INTER_AREA)
         best, best_score = None, 0.0
         for scale in (0.8, 1.0, 1.25):
             small = np.maximum(np.round(side * scale * shrink), 4).astype(int)
@@ -120,11 +120,12 @@ def _view(image: Image, box: Array, margin: int = 0) -> View:
     x1, y1 = np.ceil(centre + step * side / 2 + 2).astype(int)
     rows = np.clip(np.arange(y0, y1), 0, image.shape[0] - 1)
     columns = np.clip(np.arange(x0, x1), 0, image.shape[1] - 1)
-    sigma = 0.6 * np.maximum(step, 1.0)  # against aliasing
-    region = _lab(image[np.ix_(rows, columns)])
-    region = cv2.GaussianBlur(region, (0, 0), sigmaX=sigma[0], sigmaY=sigma[1])
-    first = centre - (x0, y0) - 0.5 - step * (side - 1) / 2
-    to_region = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]])
+    region = image[np.ix_(rows, columns)]
+    coarse = np.ceil(np.array(region.shape[1::-1]) / np.maximum(step, 1.0)).astype(int)
+    region = _lab(cv2.resize(region, coarse, interpolation=cv2.INTER_AREA))  # against aliasing
+    pixel = np.array([len(columns), len(rows)]) / coarse
+    first = (centre - (x0, y0) - step * (side - 1) / 2) / pixel - 0.5
+    to_region = np.array([[step[0] / pixel[0], 0, first[0]], [0, step[1] / pixel[1], first[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     border = cv2.BORDER_REPLICATE
     return cv2.warpAffine(region, to_region, (side, side), flags=flags, borderMode=border)
@@ -141,9 +142,8 @@ def _histogram(view: View, weight: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
     """Colours in Lab, sum 1, softened so that a small change of light doesn't leave a bin empty."""
     counts = np.bincount(_colour_index(view), weight.ravel(), int(np.prod(COLOUR_BINS)))
     cube = counts.reshape(COLOUR_BINS).astype(np.float32)
-    soft = cv2.GaussianBlur(
-        cube, (5, 5), 0.7
-    )  # over lightness and green-red; blue-yellow is the channel
+    # Over lightness and green-red; blue-yellow takes the place of the channels.
+    soft = cv2.GaussianBlur(cube, (5, 5), 0.7)
     return (soft / soft.sum()).ravel().astype(np.float64)
 
 

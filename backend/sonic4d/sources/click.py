@@ -1,4 +1,4 @@
-"""From a clicked point to a box around the thing that was clicked."""
+"""What did the user click on?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..scene.motion import MotionAnalysis
+from ..scene.motion import MotionAnalysis, Mover
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
@@ -19,29 +19,8 @@ MAX_REACH = 0.9  # a region that fills this share of the allowed square is backg
 PLAIN_SIDE = 0.12
 
 
-def box_at(
-    image: Image, point: tuple[float, float], frame_index: int, motion: MotionAnalysis
-) -> tuple[Array, str]:
-    """The box (4,) around what is at `point` (fractions of the picture), and by what it was found, in the user's words.
-
-    In this order: the moving thing whose mask holds the point; the region of like colour that GrabCut (Rother et al.,
-    SIGGRAPH 2004) grows from it; a square of 12 % of the picture's shorter side around it.
-    """
-    box = _mover_box(point, frame_index, motion)
-    if box is not None:
-        return box, "the moving thing at the point"
-    box = _region_box(image, point)
-    if box is not None:
-        return box, "the region of like colour around the point"
-    height, width = image.shape[:2]
-    half = PLAIN_SIDE / 2 * min(height, width) / np.array([width, height])
-    low, high = np.asarray(point) - half, np.asarray(point) + half
-    return np.clip(np.concatenate([low, high]), 0, 1), "a small square around the point"
-
-
-def _mover_box(
-    point: tuple[float, float], frame_index: int, motion: MotionAnalysis
-) -> Array | None:
+def mover_at(point: tuple[float, float], frame_index: int, motion: MotionAnalysis) -> Mover | None:
+    """The moving thing whose mask holds `point` (fractions of the picture) on a frame."""
     height, width = motion.labels.shape[1:]
     at = np.array([[[point[0] * width - 0.5, point[1] * height - 0.5]]])
     x, y = cv2.perspectiveTransform(at, motion.to_reference[frame_index])[0, 0].round().astype(int)
@@ -49,8 +28,23 @@ def _mover_box(
     labels = around[around > 0]
     if not len(labels):
         return None
-    box = motion.movers[int(np.bincount(labels).argmax()) - 1].boxes[frame_index]
-    return box if np.isfinite(box).all() else None
+    mover = motion.movers[int(np.bincount(labels).argmax()) - 1]
+    return mover if np.isfinite(mover.boxes[frame_index]).all() else None
+
+
+def box_around(image: Image, point: tuple[float, float]) -> tuple[Array, str]:
+    """The box (4,) around what is at `point` (fractions of the picture), and by what it was found, in the user's words.
+
+    The region of like colour that GrabCut (Rother et al., SIGGRAPH 2004) grows from the point; where that is no
+    believable thing, a square of 12 % of the picture's shorter side.
+    """
+    box = _region_box(image, point)
+    if box is not None:
+        return box, "the region of like colour around the point"
+    height, width = image.shape[:2]
+    half = PLAIN_SIDE / 2 * min(height, width) / np.array([width, height])
+    low, high = np.asarray(point) - half, np.asarray(point) + half
+    return np.clip(np.concatenate([low, high]), 0, 1), "a small square around the point"
 
 
 def _region_box(image: Image, point: tuple[float, float]) -> Array | None:

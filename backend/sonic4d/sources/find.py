@@ -13,13 +13,16 @@ import numpy.typing as npt
 from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..scene.depth import Frames
-from ..scene.motion import MotionAnalysis
-from .click import box_at
-from .motion_link import choose_mover, steadiness
-from .tracking import MIN_SIDE_PX, WORK_WIDTH, track_box
+from ..scene.motion import MotionAnalysis, Mover, working_size
+from .click import box_around, mover_at
+from .motion_link import choose_mover, is_steady, most_typical_frame
+from .tracking import MIN_SIDE_PX, track_box
 
 Array = npt.NDArray[np.float64]
 FoundBy = Literal["point", "box", "sound", "motion"]
+
+# Share of the frames a mover's own boxes have to cover to be used as they are.
+LASTING = 0.9
 
 MARK_HINT = "Show it with --point X,Y@FRAME or --box X0,Y0,X1,Y1@FRAME."
 
@@ -74,7 +77,11 @@ def find_source(
         x, y, index = settings.point
         _check_point(x, y)
         _check_frame(index, len(frames))
-        box, how = box_at(frames[index], (x, y), index, motion)
+        mover = mover_at((x, y), index, motion)
+        if mover is not None:
+            how = "marked by a point: the moving thing there"
+            return _moving(frames, mover, index, "point", how, monitor)
+        box, how = box_around(frames[index], (x, y))
         return _tracked(frames, box, index, "point", f"marked by a point: {how}", monitor)
     if settings.grounding not in ("auto", "motion"):
         raise Sonic4DError(
@@ -90,14 +97,24 @@ def find_source(
         )
     monitor.check()
     choice = choose_mover(motion.movers, mono, frame_rate)
-    boxes = choice.mover.boxes
-    steady, typical = steadiness(boxes)
-    if steady:
-        seen = np.isfinite(boxes).all(axis=1)
-        return Finding(boxes, seen.astype(np.float64), choice.found_by, choice.reason, warnings)
-    how = f"{choice.reason}; as its outline jumps it was followed by its looks from frame {typical}"
-    finding = _tracked(frames, boxes[typical], typical, choice.found_by, how, monitor)
+    best = most_typical_frame(choice.mover.boxes)
+    finding = _moving(frames, choice.mover, best, choice.found_by, choice.reason, monitor)
     return replace(finding, warnings=warnings + finding.warnings)
+
+
+def _moving(
+    frames: Frames, mover: Mover, index: int, found_by: FoundBy, how: str, monitor: Monitor
+) -> Finding:
+    """A mover's own boxes; where these jump (things merge, the camera moves) or miss frames, it is tracked from frame `index`.
+
+    A thing that is only coming or going has no boxes before or after: the tracker knows as well, but finds one that rests.
+    """
+    seen = np.isfinite(mover.boxes).all(axis=1)
+    if is_steady(mover.boxes) and seen.mean() > LASTING:
+        reason = f"{how}; seen in {seen.sum()} of {len(frames)} frames"
+        return Finding(mover.boxes, seen.astype(np.float64), found_by, reason)
+    how += f"; as its outline jumps or is missing, it was followed by its looks from frame {index}"
+    return _tracked(frames, mover.boxes[index], index, found_by, how, monitor)
 
 
 def _tracked(
@@ -151,7 +168,7 @@ def _valid_box(box: list[float], frames: Frames) -> Array:
     if (sides <= 0).any():
         raise Sonic4DError("box_outside", "The box lies outside the picture.", corners)
     height, width = frames.shape[1:3]
-    scale = min(1.0, WORK_WIDTH / width)
+    scale = working_size(height, width)[1] / width
     if (sides * (width, height) * scale < MIN_SIDE_PX).any():
         least = math.ceil(MIN_SIDE_PX / scale)
         raise Sonic4DError(

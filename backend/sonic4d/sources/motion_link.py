@@ -65,8 +65,7 @@ def choose_mover(movers: Sequence[Mover], mono: npt.NDArray[np.floating], rate: 
                 movers[best],
                 "sound",
                 f"found by sound: it moves with the sound (correlation {correlation:.2f}, {z:.1f} standard "
-                f"deviations above chance, higher than {beaten:.0%} of shifted comparisons), "
-                f"seen in {_seen(movers[best])}",
+                f"deviations above chance, higher than {beaten:.0%} of shifted comparisons)",
             )
         why_not = f"nothing moves with the sound (best correlation {max(links)[0]:.2f})"
     largest = max(movers, key=prominence)
@@ -75,7 +74,7 @@ def choose_mover(movers: Sequence[Mover], mono: npt.NDArray[np.floating], rate: 
         largest,
         "motion",
         f"found by motion, not by sound: {why_not}; the largest lasting of {others + 1} moving things, "
-        f"{np.mean(largest.area[_present(largest)]):.1%} of the picture, seen in {_seen(largest)}",
+        f"{np.mean(largest.area[_present(largest)]):.1%} of the picture",
     )
 
 
@@ -113,19 +112,26 @@ def prominence(mover: Mover) -> float:
     )
 
 
-def steadiness(boxes: Array) -> tuple[bool, int]:
-    """Whether the boxes (n, 4) of a mover keep their size from frame to frame, and the most typical frame.
+def is_steady(boxes: Array) -> bool:
+    """Whether the boxes (n, 4) of a mover keep their size from frame to frame."""
+    _, sides = _sides(boxes)
+    if len(sides) < 2:
+        return True
+    return bool(np.percentile(_size_agreement(sides[:-1], sides[1:]), 5) > STEADY_SIZE)
 
-    Outlines of motion jump where things merge, rest, or the camera moves; then following the looks of the typical frame
-    is better than believing them.
-    """
-    frames = np.flatnonzero(np.isfinite(boxes).all(axis=1))
-    sides = boxes[frames, 2:] - boxes[frames, :2]
+
+def most_typical_frame(boxes: Array) -> int:
+    """The frame whose box is nearest to the usual size, and to its neighbours'."""
+    frames, sides = _sides(boxes)
     to_next = _size_agreement(sides[:-1], sides[1:])
-    steady = not len(to_next) or bool(np.percentile(to_next, 5) > STEADY_SIZE)
     around = np.minimum(np.append(to_next, 1.0), np.insert(to_next, 0, 1.0))
     typical = around * _size_agreement(sides, np.median(sides, axis=0))
-    return steady, int(frames[typical.argmax()])
+    return int(frames[typical.argmax()])
+
+
+def _sides(boxes: Array) -> tuple[npt.NDArray[np.intp], Array]:
+    frames = np.flatnonzero(np.isfinite(boxes).all(axis=1))
+    return frames, boxes[frames, 2:] - boxes[frames, :2]
 
 
 def _size_agreement(a: Array, b: Array) -> Array:
@@ -170,11 +176,6 @@ def _smooth(signal: Array) -> Array:
 
 def _present(mover: Mover) -> npt.NDArray[np.bool_]:
     return np.isfinite(mover.boxes).all(axis=1)
-
-
-def _seen(mover: Mover) -> str:
-    present = _present(mover)
-    return f"{present.sum()} of {len(present)} frames"
 
 
 def _unusable(level: Array) -> str:

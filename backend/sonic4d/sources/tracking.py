@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from ..monitor import Monitor
 from ..scene.depth import Frames
+from ..scene.motion import working_size
 from .appearance import Appearance, Array, Image
 
-WORK_WIDTH = 640
 # Similarity to the stored views: lost below, found again above; a view between the two of LEARN is worth storing.
 LOST = 0.5
 FOUND = 0.72
@@ -42,8 +42,7 @@ def track_box(
     stored views of the object, 0 where absent. The tracker is CSRT (Lukežič et al., CVPR 2017).
     """
     n, height, width = frames.shape[:3]
-    scale = min(1.0, WORK_WIDTH / width)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    size = working_size(height, width)[::-1]
     to_work = np.array([*size, *size], dtype=np.float64)
     boxes = np.full((n, 4), np.nan)
     confidence = np.zeros(n)
