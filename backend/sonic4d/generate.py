@@ -94,8 +94,9 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     )
     mono, audio_expert, audio_warnings = _sound(shot, settings, monitor)
     k, fov_reason = _intrinsics(shot, settings.fov_deg)
+    maps = _depth_maps(clip, first, end, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
-    depth, depth_expert = _depth(clip, first, end, motion, k, settings, monitor)
+    depth, depth_expert = _depth(shot, maps, motion, k, settings, monitor)
     finding = find_source(
         shot.frames, mono, shot.frame_rate, motion, _source_settings(clip, first, settings), monitor
     )
@@ -224,33 +225,42 @@ def _intrinsics(clip: Clip, fov_deg: float | None) -> tuple[Intrinsics, str]:
     return k, f"assumed: {DEFAULT_FOV_DEG:g} degrees across"
 
 
+def _depth_maps(
+    clip: Clip, first: int, end: int, settings: GenerateSettings, monitor: Monitor
+) -> DepthResult | None:
+    """The part first:end of depth maps that were given; None where an expert is to find the depth."""
+    if settings.depth in ("auto", "geometric"):
+        return None
+    maps = read_depth_maps(
+        Path(settings.depth),
+        clip.frames.shape[:3],
+        settings.depth_kind,
+        settings.depth_scale,
+        monitor,
+    )
+    return replace(
+        maps, depth_m=maps.depth_m[first:end], camera_to_world=maps.camera_to_world[first:end]
+    )
+
+
 def _depth(
-    clip: Clip,
-    first: int,
-    end: int,
+    shot: Clip,
+    maps: DepthResult | None,
     motion: MotionAnalysis,
     k: Intrinsics,
     settings: GenerateSettings,
     monitor: Monitor,
 ) -> tuple[DepthResult, Expert]:
-    if settings.depth in ("auto", "geometric"):
-        frames = clip.frames[first:end]
-        result = geometric_depth(frames, motion, k, settings.eye_height_m, monitor)
+    if maps is not None:
+        result = maps
+        name = Path(settings.depth).name
+        expert = Expert("depth", name, "", "as given", "The depth maps that were given.")
+    else:
+        result = geometric_depth(shot.frames, motion, k, settings.eye_height_m, monitor)
         reason = "Asked for."
         if settings.depth == "auto":
             reason = "No depth model is installed; geometric depth needs none. It is approximate."
         expert = Expert("depth", "geometric", __version__, LICENCE, reason)
-    else:
-        path = Path(settings.depth)
-        result = read_depth_maps(
-            path, clip.frames.shape[:3], settings.depth_kind, settings.depth_scale, monitor
-        )
-        result = replace(
-            result,
-            depth_m=result.depth_m[first:end],
-            camera_to_world=result.camera_to_world[first:end],
-        )
-        expert = Expert("depth", path.name, "", "as given", "The depth maps that were given.")
     if settings.metres_per_unit is not None:
         result = _scaled(result, settings.metres_per_unit)
     return result, expert

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sonic4d.media.audio import write_wav
 from sonic4d.media.video import write_video
 from sonic4d.monitor import SILENT, Cancelled, Monitor
 from sonic4d.protocol import Sonic4DError
+from sonic4d.scene.motion import MotionAnalysis, analyse_motion
 from sonic4d.settings import GenerateSettings, Mark
 
 WIDTH, HEIGHT, FRAMES, RATE = 128, 96, 16, Fraction(25)
@@ -62,6 +64,25 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_video(folder / "silent.mp4", clip_frames(), RATE)
     np.savez(folder / "depth.npz", depth=clip_depth())
     return folder
+
+
+ANALYSED: dict[bytes, MotionAnalysis] = {}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def analyse_only_once() -> Iterator[None]:
+    """Many tests here use the same clip; its motion is analysed (really) the first time only."""
+
+    def remembered(frames: np.ndarray, monitor: Monitor) -> MotionAnalysis:
+        monitor.progress("motion", 0, 1)
+        key = hashlib.sha256(frames.tobytes()).digest()
+        if key not in ANALYSED:
+            ANALYSED[key] = analyse_motion(frames, monitor)
+        return ANALYSED[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sonic4d.generate.analyse_motion", remembered)
+        yield
 
 
 def settings(media: Path, output: Path, **values: Any) -> GenerateSettings:
@@ -347,7 +368,7 @@ def test_a_full_disk(
     assert "disk" in error.hint
 
 
-STAGES = ["video", "audio", "motion", "depth", "tracking", "points", "write"]
+STAGES = ["video", "audio", "motion", "depth", "source", "points", "write"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
