@@ -195,7 +195,9 @@ def stage_audio(source: bpy.types.Object, folder: Path) -> str:
             if stored
             else f"{source.name} has no sound."
         )
-        raise Sonic4DError("no_audio", what, "Choose its sound file in the Sound panel.")
+        raise Sonic4DError(
+            "no_audio", what, "Choose its sound in the Source panel, or make it no source."
+        )
     if path.resolve().is_relative_to(folder.resolve()):
         return path.resolve().relative_to(folder.resolve()).as_posix()
     target = folder / "audio" / path.name

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 import pytest
+from evaluated import child
 from sonic4d_extension.blender_addon.ui import panels
 
 
@@ -39,6 +40,7 @@ class Layout(SimpleNamespace):
 def draw(panel: type[bpy.types.Panel], region_width: int = 280) -> list[str]:
     context = SimpleNamespace(
         scene=bpy.context.scene,
+        object=bpy.context.object,
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),  # 0 without a window
         region=SimpleNamespace(width=region_width),
     )
@@ -63,6 +65,20 @@ def test_points_show_the_artists_inputs(root: bpy.types.Object) -> None:
     drawn = draw(panels.SONIC4D_PT_points)
     for name, count in (("Point size", 2), ("Hide synthetic", 2), ("Speed", 1), ("Files", 0)):
         assert drawn.count(name) == count
+
+
+def test_any_object_can_become_a_source() -> None:
+    assert not panels.SONIC4D_PT_source.poll(bpy.context)
+    bpy.ops.mesh.primitive_cube_add()
+    assert draw(panels.SONIC4D_PT_source) == ["Cube is a sound source"]
+    bpy.context.object.sonic4d.is_source = True
+    assert draw(panels.SONIC4D_PT_source)[1:] == ["audio_path", "audio_frame", "gain_db"]
+
+
+def test_an_imported_source_tells_how_sure_it_is(root: bpy.types.Object) -> None:
+    bpy.context.view_layer.objects.active = child(root, "bird")
+    bpy.context.scene.frame_set(4)
+    assert draw(panels.SONIC4D_PT_source)[-1] == "Confidence at this frame: 100%"
 
 
 @pytest.mark.parametrize(

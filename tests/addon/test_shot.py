@@ -76,7 +76,7 @@ def test_part_of_the_clip(root: bpy.types.Object, tmp_path: Path) -> None:
 
 def test_settings_arrive(root: bpy.types.Object, tmp_path: Path) -> None:
     settings = bpy.context.scene.sonic4d
-    settings.segments, settings.segment_count = "number", 7
+    settings.mode, settings.segments, settings.segment_count = "paper", "number", 7
     settings.mic_spacing_m, settings.rt60_s, settings.tail = 0.25, 1.5, True
     settings.normalize, settings.lufs, settings.true_peak_dbtp = "loudness", -20, -2
     child(root, "bird").sonic4d.gain_db = 3

@@ -26,7 +26,7 @@ assert bpy.ops.extensions.package_install_files(
 ) == {"FINISHED"}
 assert NAME in bpy.context.preferences.addons
 assert has_operators()
-assert bpy.context.scene.sonic4d.mode == "paper"
+assert bpy.context.scene.sonic4d.bundle is None
 assert not bpy.ops.sonic4d.apply_move.poll()
 
 assert bpy.ops.preferences.addon_disable(module=NAME) == {"FINISHED"}
