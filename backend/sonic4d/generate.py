@@ -97,6 +97,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     maps = _depth_maps(clip, first, end, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
     depth, depth_expert = _depth(shot, maps, motion, k, settings, monitor)
+    monitor.progress("source", 0, 1)
     finding = find_source(
         shot.frames, mono, shot.frame_rate, motion, _source_settings(clip, first, settings), monitor
     )
@@ -109,6 +110,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         settings.dbscan_eps,
         settings.dbscan_min_samples,
     )
+    monitor.progress("source", 1, 1)
     room = _room(shot, depth, k, track, settings)
     source = _source_track(finding, track, settings.sound_source or "source")
     _write_scene(folder, shot, depth, k, mono, source.audio, settings.max_points, monitor)

@@ -197,7 +197,7 @@ def test_without_any_help(media: Path, tmp_path: Path) -> None:
     if bundle.has_background:
         assert 0 < len(read_ply(target / BACKGROUND)) <= 9000
     stages = [event["stage"] for event in events if event["event"] == "progress"]
-    wanted = ["video", "audio", "motion", "depth", "points", "write"]
+    wanted = ["video", "audio", "motion", "depth", "source", "points", "write"]
     assert [stage for stage in dict.fromkeys(stages) if stage in wanted] == wanted
     assert all(
         0 <= event["done"] <= event["total"] for event in events if event["event"] == "progress"
