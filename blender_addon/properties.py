@@ -16,7 +16,10 @@ from bpy.props import (
 # Lets "//" stand for the folder of the .blend file.
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 
-MODES = (("paper", "Paper", "Room sound for two microphones left and right of the camera"),)
+MODES = (
+    ("hifi", "Head", "What a human head at the camera hears, with smooth motion and Doppler shift"),
+    ("paper", "Two microphones", "Room sound for two microphones left and right of the camera"),
+)
 SEGMENTS = (
     ("per_frame", "Every frame", "Update the sound of the room at every frame"),
     ("number", "Number", "Divide the shot into this many parts of constant room sound"),

@@ -15,7 +15,7 @@ from .protocol import Sonic4DError
 
 
 def fail(where: str, message: str) -> Sonic4DError:
-    return Sonic4DError("bad_file", f"{where}: {message}.", "Correct the file or make it again.")
+    return Sonic4DError("bad_file", f"{where}: {message}.", "Correct it and try again.")
 
 
 def _short(value: Any) -> str:

@@ -54,7 +54,7 @@ class Normalize:
 class RenderSettings:
     """`segments` is "per_frame" or the number M of equation 7."""
 
-    mode: str = "paper"
+    mode: str = "hifi"
     format: str = "binaural"
     sample_rate: int = 48000
     hrtf: str = "kemar"
@@ -246,7 +246,7 @@ def read_json(path: Path, what: str) -> Any:
         raise Sonic4DError("unreadable_file", f"{path} can't be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:  # also numbers of too many digits
         raise Sonic4DError(
-            "bad_file", f"{path} is not {what}: {error}.", "Correct the file or make it again."
+            "bad_file", f"{path} is not {what}: {error}.", "Correct it and try again."
         ) from None
 
 

@@ -19,12 +19,16 @@ from ..files import new_file
 from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
+from .hifi import render_hifi
 from .levels import Levels, normalize
 from .paper import render_paper
 
 Float32 = npt.NDArray[np.float32]
 
-MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {"paper": render_paper}
+MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {
+    "hifi": render_hifi,
+    "paper": render_paper,
+}
 FORMATS = ("binaural",)
 ENGINES = ("native",)
 FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
