@@ -78,7 +78,13 @@ def _noise(frames: npt.NDArray[np.uint8], plate_lab: Map, tick: Callable[[], Non
     return cv2.blur(np.median(differences, axis=0).astype(np.float32), (9, 9))
 
 
-def _soft_matte(frame: Image, plate_lab: Map, threshold: Map, never_seen: Mask, score: Map) -> Map:
+def _soft_matte(
+    frame: Image,
+    plate_lab: Map,
+    threshold: Map,
+    never_seen: Mask,
+    score: Map,
+) -> Map:
     height, width = never_seen.shape
     score = cv2.resize(score, (width, height))
     near = cv2.dilate((score > 0.4).astype(np.uint8), NEAR_MOTION)
@@ -94,8 +100,8 @@ def _soft_matte(frame: Image, plate_lab: Map, threshold: Map, never_seen: Mask, 
     difference = cv2.GaussianBlur(_difference(_lab(picture), plate_lab[box]), (0, 0), 1.2)
     differs = 1 / (1 + np.exp((threshold[box] - difference) / DIFFERENCE_SLOPE))
     matte = np.clip(0.65 * differs + 0.5 * score[box], 0, 1)
-    # Where the background was never seen the plate is made up: there motion must agree.
-    by_motion = np.clip(2 * score[box] - 0.3, 0, 1) * differs
+    # There is no true plate where the background was never seen: only the motion counts there.
+    by_motion = np.clip(2 * score[box] - 0.3, 0, 1)
     matte = np.where(never_seen[box] > 0, by_motion, matte)
     matte = (matte * near[box]).astype(np.float32)
     matte = cv2.ximgproc.guidedFilter(picture, matte, 6, 60.0)

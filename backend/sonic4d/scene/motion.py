@@ -129,14 +129,15 @@ def _analyse_at_rest(
         outside = cv2.resize(valid[t], flow_size, interpolation=cv2.INTER_NEAREST) == 0
         score.now[t][outside] = score.subject[t][outside] = 0
         score.ever[t][outside] = 1
+    flows = forward, backward
     plate, never_seen = clean_plate(work, score.ever, None, tick)
     for frame, inside in zip(work, valid, strict=True):
         frame[inside == 0] = plate[inside == 0]
         tick()
-    masks = subject_mattes(work, plate, never_seen, score.subject, (forward, backward), tick)
+    masks = subject_mattes(work, plate, never_seen, score.subject, flows, tick)
     # Now that the subjects are known the plate gets rid of their last traces, and they of its.
     plate, never_seen = clean_plate(work, score.ever, masks, tick)
-    masks = subject_mattes(work, plate, never_seen, score.subject, (forward, backward), tick)
+    masks = subject_mattes(work, plate, never_seen, score.subject, flows, tick)
     return (
         linked(masks, tick),
         to_reference,

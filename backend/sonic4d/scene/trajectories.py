@@ -13,6 +13,7 @@ from .flow import Image, Map, homography_flow, length, warp_along
 
 MEMORY_DECAY = 0.99  # per frame
 STILL_PX = 0.4
+AT_THE_ENDS, ENDS_DECAY = 0.35, 0.95
 CAMERA_AT_REST_PX = 0.3
 
 
@@ -39,6 +40,7 @@ def motion_score(
     """
     count, (height, width) = len(pictures), pictures[0].shape[:2]
     now = np.zeros((count, height, width), np.float32)
+    sure, from_before = np.zeros_like(now), np.zeros((height, width), np.float32)
     held_forward = np.zeros((count - 1, height, width), bool)
     held_backward = np.zeros_like(held_forward)
     for t in range(count - 1):
@@ -47,19 +49,36 @@ def motion_score(
         if camera is not None:
             there = homography_flow(camera[t], height, width)
             back = homography_flow(np.linalg.inv(camera[t]), height, width)
-        now[t] = np.maximum(now[t], _moves(a, b, forward[t], there))
-        now[t + 1] = _moves(b, a, backward[t], back)
-        held_forward[t] = _consistent(forward[t], backward[t])
-        held_backward[t] = _consistent(backward[t], forward[t])
+        leaves, arrives = _moves(a, b, forward[t], there), _moves(b, a, backward[t], back)
+        # What a fast subject is about to cover, or has just uncovered, seems to move too, but on one
+        # side in time only: that must not be remembered.
+        one_sided = leaves * _slow(forward[t])
+        sure[t] = np.maximum(np.minimum(now[t], leaves) if t else leaves, one_sided)
+        sure[t] = np.maximum(sure[t], from_before)
+        from_before = arrives * _slow(backward[t])
+        now[t] = np.maximum(now[t], leaves)
+        now[t + 1] = sure[t + 1] = arrives
+        held_forward[t] = _returns(forward[t], backward[t])
+        held_backward[t] = _returns(backward[t], forward[t])
         tick()
-    past, future = now.copy(), now.copy()
+    past, future = sure.copy(), sure.copy()
     for t in range(1, count):
         carried = warp_along(past[t - 1], backward[t - 1]) * held_backward[t - 1]
-        past[t] += (1 - now[t]) * MEMORY_DECAY * carried
+        past[t] += (1 - sure[t]) * MEMORY_DECAY * carried
     for t in range(count - 2, -1, -1):
         carried = warp_along(future[t + 1], forward[t]) * held_forward[t]
-        future[t] += (1 - now[t]) * MEMORY_DECAY * carried
-    return MotionScore(now, np.maximum(now, np.sqrt(past * future)), (past + future) / 2)
+        future[t] += (1 - sure[t]) * MEMORY_DECAY * carried
+    ever = (past + future) / 2
+    # The clip's ends hide what came before and comes after: who rests there is still a subject.
+    future[-1] = np.maximum(future[-1], AT_THE_ENDS * past[-1])
+    past[0] = np.maximum(past[0], AT_THE_ENDS * future[0])
+    for t in range(count - 2, -1, -1):
+        carried = warp_along(future[t + 1], forward[t]) * held_forward[t]
+        future[t] = np.maximum(future[t], ENDS_DECAY * carried)
+    for t in range(1, count):
+        carried = warp_along(past[t - 1], backward[t - 1]) * held_backward[t - 1]
+        past[t] = np.maximum(past[t], ENDS_DECAY * carried)
+    return MotionScore(now, np.maximum(now, np.sqrt(past * future)), ever)
 
 
 def _moves(a: Image, b: Image, flow: Map, camera: Map | None) -> Map:
@@ -86,6 +105,11 @@ def _difference(a: Image, b: Image) -> Map:
     return cv2.blur(cv2.absdiff(a, b).sum(2, dtype=np.float32), (5, 5))
 
 
-def _consistent(there: Map, back: Map) -> npt.NDArray[np.bool_]:
-    """Where going there and back returns to the start (Sundaram, Brox and Keutzer 2010)."""
+def _slow(flow: Map) -> Map:
+    """1 below 1 pixel per frame, 0 above 2."""
+    return np.clip(2 - length(flow), 0, 1)
+
+
+def _returns(there: Map, back: Map) -> npt.NDArray[np.bool_]:
+    """Where going there and back leads to the start (Sundaram, Brox and Keutzer 2010)."""
     return length(there + warp_along(back, there)) < STILL_PX + 0.05 * length(there)

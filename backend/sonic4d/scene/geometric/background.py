@@ -17,7 +17,11 @@ UNDER_LAYER_PX = 60, 20  # how far it reaches sideways, up and down
 MAX_STRETCH = 3.0
 PATCH = 0.62  # half a pixel, and a little overlap
 SURROUND_STEP = 2  # pixels; it is blurred anyway
-MARGINS = 0.25, 0.35, 0.5  # of the surround: above, below (of the height), at each side (of the width)
+MARGINS = (
+    0.25,
+    0.35,
+    0.5,
+)  # of the surround: above, below (of the height), at each side (of the width)
 SEEN, NEVER_SEEN, SURROUND = 1.0, 0.4, 0.2  # confidence
 
 Mask = npt.NDArray[np.bool_]

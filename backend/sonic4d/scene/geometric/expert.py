@@ -24,7 +24,7 @@ from .subjects import inverse_distances, painted
 MOVE_LIMIT_DEG = 20.0
 FLAT_MOVE_LIMIT_DEG = 8.0
 MIN_FRAMES = 5
-MIN_GROUND_CLARITY = 0.3
+MIN_GROUND_CLARITY = 0.5
 MAX_RESIDUAL_PX = 6.0  # of the working picture
 GUIDED_ABOVE = 1.2  # times the working size: then outlines are drawn anew in the large picture
 

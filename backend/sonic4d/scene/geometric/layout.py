@@ -20,6 +20,7 @@ GROUND_STRIP = 0.16  # the lowest part of the picture is taken for ground
 COLOUR_STEP = 24
 COLOURS = 256 // COLOUR_STEP + 1
 TEXTURES = 4
+BANDS = 16
 HAZE = 0.4
 FLAT_NEAR_M, FLAT_FAR_M = 3.0, 6.0
 
@@ -74,12 +75,14 @@ def ground_probability(
     row = np.arange(height)[:, None] + np.zeros((1, width))
     strip = row > (1 - GROUND_STRIP) * height
     above = (row < max(horizon_row, 0.2 * height)) & ~sky
-    bins = COLOURS**3 * TEXTURES
-    like_ground, like_rest = (
-        np.bincount(code[where], minlength=bins) + 0.5 for where in (strip, above)
-    )
-    like_ground, like_rest = like_ground / like_ground.sum(), like_rest / like_rest.sum()
-    ratio = np.clip(np.log(like_ground / like_rest), -2.5, 2.5)[code]
+    ratio = _log_ratio(code, strip, above)
+    # Learnt from every other band of columns and tried on those between: chance likeness doesn't count.
+    band = np.arange(width) * BANDS // width % 2 + np.zeros((height, 1))
+    tried = [
+        _log_ratio(code, strip & (band == own), above & (band == own))[strip & (band != own)]
+        for own in (0, 1)
+    ]
+    clarity = float(np.concatenate(tried).mean())
     superpixels = cv2.ximgproc.createSuperpixelSLIC(
         lab, cv2.ximgproc.MSLIC, max(12, max(height, width) // 36), 12.0
     )
@@ -90,7 +93,17 @@ def ground_probability(
     probability = 1 / (1 + np.exp(-(1.5 * ratio + position)))
     probability[row < horizon_row + 0.02 * height] = 0
     smooth = cv2.ximgproc.guidedFilter(plate, probability.astype(np.float32), 10, 200.0)
-    return np.clip(smooth, 0, 1), float(ratio[strip].mean())
+    return np.clip(smooth, 0, 1), clarity
+
+
+def _log_ratio(
+    code: npt.NDArray[np.int64], ground: npt.NDArray[np.bool_], rest: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Log likelihood ratio of every pixel's code, learnt from the codes of two areas."""
+    bins = COLOURS**3 * TEXTURES
+    like = [np.bincount(code[where], minlength=bins) + 0.5 for where in (ground, rest)]
+    ratio = np.log(like[0] / like[0].sum()) - np.log(like[1] / like[1].sum())
+    return np.clip(ratio, -2.5, 2.5)[code]
 
 
 def simplified(plate: Image) -> Image:
@@ -119,7 +132,10 @@ def background_layout(
     inverse[:-1] -= np.cumsum(steps[::-1], axis=0)[::-1]
     inverse = np.maximum(inverse, on_plane[-1] / MAX_RATIO) * ahead
     inverse *= 1 - HAZE * _haze(plate, view, sky)
-    smooth = cv2.ximgproc.fastGlobalSmootherFilter(guide, inverse.astype(np.float32), 900.0, 12.0)
+    # What differs from the plane is smoothed, as the filter would flatten the plane itself at the rim.
+    plane = view.ground(row)
+    off_plane = (inverse - plane).astype(np.float32)
+    smooth = plane + cv2.ximgproc.fastGlobalSmootherFilter(guide, off_plane, 900.0, 12.0)
     return np.where(sky, 1 / SKY_M, np.maximum(smooth, 1 / SKY_M)).astype(np.float32)
 
 
