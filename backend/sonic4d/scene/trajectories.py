@@ -62,22 +62,26 @@ def motion_score(
         held_backward[t] = _returns(backward[t], forward[t])
         tick()
     past, future = sure.copy(), sure.copy()
-    for t in range(1, count):
-        carried = warp_along(past[t - 1], backward[t - 1]) * held_backward[t - 1]
-        past[t] += (1 - sure[t]) * MEMORY_DECAY * carried
-    for t in range(count - 2, -1, -1):
-        carried = warp_along(future[t + 1], forward[t]) * held_forward[t]
-        future[t] += (1 - sure[t]) * MEMORY_DECAY * carried
+
+    def carried(score: Map, t: int, since: int) -> Map:
+        """A score of the frame before (since -1) or after (1), brought to frame t."""
+        if since < 0:
+            return warp_along(score[t - 1], backward[t - 1]) * held_backward[t - 1]
+        return warp_along(score[t + 1], forward[t]) * held_forward[t]
+
+    onwards, backwards = range(1, count), range(count - 2, -1, -1)
+    for t in onwards:
+        past[t] += (1 - sure[t]) * MEMORY_DECAY * carried(past, t, -1)
+    for t in backwards:
+        future[t] += (1 - sure[t]) * MEMORY_DECAY * carried(future, t, 1)
     ever = (past + future) / 2
     # The clip's ends hide what came before and comes after: who rests there is still a subject.
     future[-1] = np.maximum(future[-1], AT_THE_ENDS * past[-1])
     past[0] = np.maximum(past[0], AT_THE_ENDS * future[0])
-    for t in range(count - 2, -1, -1):
-        carried = warp_along(future[t + 1], forward[t]) * held_forward[t]
-        future[t] = np.maximum(future[t], ENDS_DECAY * carried)
-    for t in range(1, count):
-        carried = warp_along(past[t - 1], backward[t - 1]) * held_backward[t - 1]
-        past[t] = np.maximum(past[t], ENDS_DECAY * carried)
+    for t in backwards:
+        future[t] = np.maximum(future[t], ENDS_DECAY * carried(future, t, 1))
+    for t in onwards:
+        past[t] = np.maximum(past[t], ENDS_DECAY * carried(past, t, -1))
     return MotionScore(now, np.maximum(now, np.sqrt(past * future)), ever)
 
 

@@ -18,8 +18,8 @@ RELIEF = 0.45
 RELIEF_SCALE = 4
 SWEEPS = 60
 OVER_RELAXATION = 1.85
-IN_FRONT = 1.05  # of the background around, in inverse depth
-IN_FRONT_UNGROUNDED = 1.25
+IN_FRONT = 1.02  # of nearly all the background that it covers, in inverse distance
+IN_FRONT_UNGROUNDED = 1.25  # of the background around
 MEDIAN_FRAMES = 15
 HANN_FRAMES = 9
 RIM_PX = 5
@@ -31,7 +31,8 @@ def inverse_distances(
     """(movers, n) inverse distance ahead over ground (1/m) of each mover, smooth in time; NaN where absent.
 
     labels: (n, h, w); background: (h, w) inverse depth. A thing stands where its foot meets the ground
-    plane; if the picture's edge cuts it, or without a ground (view None), a little before its background.
+    plane, but before what it covers; if the picture's edge cuts it, or without a ground (view None), some
+    way before its background.
     """
     count, height, _ = labels.shape
     result = np.full((int(labels.max(initial=0)), count), np.nan)
@@ -73,16 +74,17 @@ def _inverse_distance(
     height = len(labels)
     box = _grown(where, 8, labels.shape)
     mask = (labels[box] == label).astype(np.uint8)
-    around = cv2.dilate(mask, np.ones((15, 15), np.uint8)) > mask
-    behind = float(np.median(background[box][around if around.any() else mask > 0]))
     mass = np.cumsum(mask.sum(1))
     foot = box[0].start + int(np.searchsorted(mass, 0.985 * mass[-1])) + 0.5
-    if view is None:
-        return IN_FRONT_UNGROUNDED * behind
-    cut_off = where[0].stop >= height - 2 or foot < view.horizon_row + 0.06 * height
-    if cut_off:
-        return float(IN_FRONT_UNGROUNDED * behind / view.ahead(foot))
-    return float(max(view.ground(foot), IN_FRONT * behind) / view.ahead(foot))
+    rows = np.arange(box[0].start, box[0].stop)[:, None] + 0.5
+    behind = background[box] if view is None else background[box] / view.ahead(rows)
+    nearest = IN_FRONT * float(np.percentile(behind[mask > 0], 95))
+    cut_off = where[0].stop >= height - 2
+    if view is None or cut_off or foot < view.horizon_row + 0.06 * height:
+        around = cv2.dilate(mask, np.ones((15, 15), np.uint8)) > mask
+        usual = float(np.median(behind[around if around.any() else mask > 0]))
+        return max(IN_FRONT_UNGROUNDED * usual, nearest)
+    return max(float(view.ground(foot) / view.ahead(foot)), nearest)
 
 
 def _grown(where: tuple[slice, slice], by: int, shape: tuple[int, int]) -> tuple[slice, slice]:
