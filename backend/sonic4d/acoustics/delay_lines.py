@@ -4,6 +4,8 @@ Time runs in blocks of `BLOCK` samples with a knot at every bound. At each knot 
 (the source where it was when it sent, the listener where it is now: Doppler shift both ways); between knots the
 delay to each ear is a C1 cubic and the head's weights are parabolas, so that fast motion stays free of clicks.
 Everything is a function of absolute time only: any cutting into blocks and any number of threads give the same bytes.
+
+Compiled code is cached per file: after a change of a constant or function imported from elsewhere, save this file anew.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ BLOCK = 64
 BUSES = 2 * COMPONENTS  # left ear's, then right ear's
 _KNOTS_PER_TASK = 16
 _BLOCKS_PER_TASK = 16
-_NEWTON_STEPS = 4
+_NEWTON_STEPS = 5
+_EXACT_M = 1e-9
 _SHARPEST_BEND = 0.5  # samples; sharper turns within a block are rounded off
 # A block's sound lasted between these many blocks when it was sent; beyond (a jump, or nearly the speed of sound),
 # the old and the new delay are crossfaded instead.
@@ -87,6 +90,8 @@ def solve_paths(
                     distance_m = math.sqrt(squared)
                     closing = SPEED_OF_SOUND + along / max(distance_m, 1e-9)
                     late = distance_m - SPEED_OF_SOUND * travel_s
+                    if abs(late) < _EXACT_M:
+                        break
                     travel_s = max(travel_s + late / max(closing, 0.1 * SPEED_OF_SOUND), 0.0)
 
                 scale = 1 / max(distance_m, 1e-9)
@@ -100,17 +105,19 @@ def solve_paths(
                 left_s, right_s = 0.0, 0.0
                 mixed[:] = 0
                 for n in range(16):
-                    a, b = row + n // 4, column + n % 4
-                    left_s += spline[n] * onset_table[a, b, 0]
-                    right_s += spline[n] * onset_table[a, b, 1]
+                    onset = onset_table[row + n // 4, column + n % 4]
+                    left_s += spline[n] * onset[0]
+                    right_s += spline[n] * onset[1]
                     factor = np.float32(spline[n])
+                    coefficients = weight_table[row + n // 4, column + n % 4]
                     for p in range(BUSES):
-                        mixed[p] += factor * weight_table[a, b, p]
+                        mixed[p] += factor * coefficients[p]
                 delay[knot, image, 0] = (travel_s + left_s) * rate_hz
                 delay[knot, image, 1] = (travel_s + right_s) * rate_hz
                 gain = np.float32(1 / (4 * math.pi * max(distance_m, SHORTEST_DISTANCE_M)))
+                heard = weight[knot, image]
                 for p in range(BUSES):
-                    weight[knot, image, p] = gain * mixed[p]
+                    heard[p] = gain * mixed[p]
 
                 where = min(math.sqrt(distance_m / longest_m) * steps, steps - 1e-6)
                 below = int(where)

@@ -52,27 +52,30 @@ def make_images(room: Room, order: int) -> Images:
 
 @dataclass(frozen=True)
 class Walls:
-    """`log_reflection` (8,): natural logarithm of the reflection coefficient, `rt60_s` (8,): reverberation time with
-    the air's share, both in `OCTAVES_HZ`."""
+    """What the walls do to sound: `log_reflection` (8,), the natural logarithm of their reflection coefficient in
+    `OCTAVES_HZ`; `mean_free_path_m` between two reflections (infinite where nothing reverberates)."""
 
     log_reflection: Array
-    rt60_s: Array
+    mean_free_path_m: float
+
+    def decay_per_s(self, frequencies_hz: Array) -> Array:
+        """How fast reverberant energy fades, as exp(-decay t): 13.8 / RT60 (Eyring 1930, with the air's absorption)."""
+        octaves, logarithm = np.log(OCTAVES_HZ), np.log(np.maximum(frequencies_hz, 1))
+        lost = -2 * np.interp(logarithm, octaves, self.log_reflection) / self.mean_free_path_m
+        return SPEED_OF_SOUND * (lost + air_absorption_per_m(frequencies_hz))
 
 
 def make_walls(room: Room) -> Walls | None:
-    """Walls equal at all frequencies that give the room's reverberation time at 1 kHz (Eyring 1930, with air).
+    """Walls equal at all frequencies that give the room's reverberation time at 1 kHz, together with the air.
 
-    Higher octaves fade sooner, because of the air. None for a room without reflections.
+    Higher frequencies fade sooner, because of the air. None for a room without reflections.
     """
     if room.kind == "free_field" or (room.kind == "shoebox" and room.rt60_s == 0):
         return None
     if room.kind == "half_space":
-        return Walls(np.full(8, math.log(GROUND_REFLECTION)), np.zeros(8))
-    air = air_absorption_per_m(OCTAVES_HZ)
-    asked = DECAY_60_DB / (SPEED_OF_SOUND * room.rt60_s)
-    walls = max(asked - float(air_absorption_per_m(np.array(_REFERENCE_HZ))), 0.01 * asked)
+        return Walls(np.full(8, math.log(GROUND_REFLECTION)), math.inf)
     x, y, z = room.size
     mean_free_path_m = 2 * x * y * z / (x * y + y * z + z * x)
-    return Walls(
-        np.full(8, -walls * mean_free_path_m / 2), DECAY_60_DB / SPEED_OF_SOUND / (walls + air)
-    )
+    asked = DECAY_60_DB / (SPEED_OF_SOUND * room.rt60_s)
+    lost = max(asked - float(air_absorption_per_m(np.array(_REFERENCE_HZ))), 0.01 * asked)
+    return Walls(np.full(8, -lost * mean_free_path_m / 2), mean_free_path_m)

@@ -37,7 +37,6 @@ _EARLIEST_S = LONGEST_ITD_S  # the near ear hears before the head's centre would
 _HEAD = np.array([[0, 0, -1.0], [-1, 0, 0], [0, 1, 0]])  # forward, left, up of a Blender camera
 _FASTEST_M_S = 0.9 * SPEED_OF_SOUND
 _OVERSHOOT = 1.3  # a curve through the frames may leave their bounds
-_SHARE_OCTAVE = 3  # 1 kHz
 
 
 def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Float32:
@@ -217,7 +216,7 @@ def _tail(scene: _Scene, hrtf: Hrtf, seed: int) -> Float32:
     times_s, share = late_share(
         size_m,
         ORDER,
-        float(scene.walls.log_reflection[_SHARE_OCTAVE]),
+        scene.walls,
         scene.sources.reshape(-1, 3),
         np.tile(scene.listener, (len(scene.sources), 1)),
     )

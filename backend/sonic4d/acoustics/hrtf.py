@@ -29,13 +29,14 @@ from .sofa import HrirSet, read_kemar, read_sofa
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-COMPONENTS = 16
+COMPONENTS = 20
 LONGEST_ITD_S = 0.002
-_VERSION = 1  # of the tables below: a change makes cached ones invalid
+_VERSION = 4  # of the tables below: a change makes cached ones invalid
 _LOWEST_HZ, _HIGHEST_HZ = 250.0, 20_000.0  # outside, loudspeakers are measured rather than heads
 _ONSET_HZ = (1500.0, 2500.0)  # fades out; higher, the onset jumps between the waves around the head
 _ONSET_UPSAMPLING = 8
 _POLE_GAP = np.cos(np.radians(15))
+_LOW_HZ, _LOW_EMPHASIS = 2000.0, 1.5
 _RING = np.radians(7)
 _BATCH_VALUES = 1 << 18
 
@@ -109,8 +110,7 @@ def make_hrtf(measured: HrirSet, rate_hz: int) -> Hrtf:
     log_magnitudes -= 0.5 * np.log(diffuse)
     taps = max(32, 8 * round(rate_hz / 3000))
     responses = minimum_phase(log_magnitudes, taps)
-    basis = _basis(responses, areas)
-    weights = responses @ basis.T
+    basis, weights = _basis(responses, areas, rate_hz)
 
     spectra = fft.rfft(responses, fft_size) * np.exp(-2j * np.pi * frequencies * onsets[..., None])
     power = np.einsum("n,nef->ef", areas, np.abs(spectra) ** 2)
@@ -221,13 +221,19 @@ def triangulate(measured: Array, wanted: Array) -> tuple[npt.NDArray[np.int64], 
     return corners, shares / shares.sum(axis=1, keepdims=True)
 
 
-def _basis(responses: Array, areas: Array) -> Array:
-    """The COMPONENTS orthonormal filters that all responses (n, 2, taps) are best made of."""
+def _basis(responses: Array, areas: Array, rate_hz: int) -> tuple[Array, Array]:
+    """The COMPONENTS filters (COMPONENTS, taps) that all responses (n, 2, taps) are best made of, and weights
+    (n, 2, COMPONENTS). Low frequencies count more: they tell the time between the ears."""
     rows = responses.reshape(-1, responses.shape[-1])
-    energy = np.einsum("nt,nt->n", rows, rows)
-    emphasis = np.repeat(areas, 2) / np.sqrt(energy)
-    gram = np.einsum("n,ns,nt->st", emphasis, rows, rows, optimize=True)
-    return np.linalg.eigh(gram)[1][:, ::-1][:, :COMPONENTS].T
+    importance = np.repeat(areas, 2) / np.einsum("nt,nt->n", rows, rows) ** 0.75
+    size = 2 * rows.shape[1]
+    emphasis = 1 + _LOW_EMPHASIS / (1 + (fft.rfftfreq(size, 1 / rate_hz) / _LOW_HZ) ** 4)
+    emphasised = fft.irfft(fft.rfft(rows, size) * emphasis, size)
+    gram = np.einsum("n,ns,nt->st", importance, emphasised, emphasised, optimize=True)
+    weights = emphasised @ np.linalg.eigh(gram)[1][:, ::-1][:, :COMPONENTS]
+    balance = np.sqrt(importance)[:, None]
+    basis = np.linalg.lstsq(weights * balance, rows * balance, rcond=None)[0]
+    return basis, weights.reshape(*responses.shape[:2], -1)
 
 
 def _cache_folder() -> Path:

@@ -22,7 +22,7 @@ Float32 = npt.NDArray[np.float32]
 OCTAVES_HZ = 125.0 * 2.0 ** np.arange(8)
 OVERSAMPLING = 4
 PASSBAND = 20 / 48  # of the sample rate; above, the buses fade out
-_DISTANCES = 129
+_DISTANCES = 65
 _CURVE_FLOOR = 1e-3  # of a curve's peak; what is weaker need not fit
 _LARGEST_ERROR_DB = 0.5
 _MOST_BUSES = 8
@@ -47,7 +47,7 @@ def make_path_spectra(
 
     log_reflection (8,): natural logarithm of the walls' reflection coefficient in the octaves of `OCTAVES_HZ`.
     """
-    frequencies = np.geomspace(60.0, 0.48 * rate_hz, 257)
+    frequencies = np.geomspace(60.0, 0.48 * rate_hz, 97)
     distances = longest_m * np.linspace(0, 1, _DISTANCES) ** 2
     walls = np.interp(np.log(frequencies), np.log(OCTAVES_HZ), log_reflection)
     air = air_absorption_per_m(frequencies) / 2

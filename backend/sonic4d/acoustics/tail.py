@@ -1,6 +1,6 @@
 """Late reverberation: everything that reaches the ears after the first reflections, as one diffuse sound field.
 
-The tail is a static pair of filters, Gaussian noise shaped in octave bands, as coherent between the ears as the head
+The tail is a static pair of filters, Gaussian noise that fades as fast as walls and air demand, as coherent between the ears as the head
 makes a diffuse field. Its energy is what the room's energy balance demands minus what the first reflections carry.
 """
 
@@ -10,34 +10,35 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 
 from .early_images import DECAY_60_DB, Walls
 from .hrtf import Hrtf
 from .image_source import SPEED_OF_SOUND
-from .spectral_buses import OCTAVES_HZ, PASSBAND
+from .spectral_buses import PASSBAND
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
+_REFERENCE_OCTAVE = 3  # 1 kHz
 _BINS = 130
 _HAND_OVER_PATHS = 17  # mean free paths until the first reflections are over
 _SMOOTHING_BINS = 4
 _POSITIONS = 24
-_LENGTH = 1.15  # of the longest reverberation time
-_FADE_S = 0.05
+_HOP_S = 0.005
 
 
 def late_share(
-    size_m: Array, order: int, log_reflection: float, sources: Array, listeners: Array
+    size_m: Array, order: int, walls: Walls, sources: Array, listeners: Array
 ) -> tuple[Array, Array]:
     """Expected share of the reflected energy that images beyond `order` carry: times in seconds and shares, (bins,).
 
     Averaged over some of the pairs of sources and listeners (n, 3) in the room's coordinates.
     """
-    x, y, z = size_m
-    reach_m = _HAND_OVER_PATHS * 2 * x * y * z / (x * y + y * z + z * x)
+    reach_m = _HAND_OVER_PATHS * walls.mean_free_path_m
+    log_reflection = walls.log_reflection[_REFERENCE_OCTAVE]
     every, early = np.full(_BINS, 1e-12), np.zeros(_BINS)
     chosen = np.unique(np.linspace(0, len(sources) - 1, _POSITIONS).astype(np.int64))
     for source, listener in zip(sources[chosen], listeners[chosen], strict=True):
@@ -72,34 +73,34 @@ def make_tail(
     """Binaural impulse response of the late reverberation, (2, samples); see `late_share` for times and share.
 
     A diffuse field's energy density after an impulse is c / (4 pi V) exp(-13.8 t / RT60) (Kuttruff, Room Acoustics,
-    5.1), in the scale where the direct sound has the amplitude 1 / (4 pi d).
+    5.1), in the scale where the direct sound has the amplitude 1 / (4 pi d). Two independent noises are cut into short
+    overlapping frames, and every frame gets the spectrum that is left at its time.
     """
     rate_hz = hrtf.rate_hz
-    count = math.ceil(_LENGTH * float(walls.rt60_s.max()) * rate_hz)
-    size = fft.next_fast_len(2 * count, real=True)
+    hop = round(_HOP_S * rate_hz)
+    size = fft.next_fast_len(4 * hop, real=True)
     frequencies = fft.rfftfreq(size, 1 / rate_hz)
-    octave = np.clip(np.log2(np.maximum(frequencies, 1) / OCTAVES_HZ[0]), 0, len(OCTAVES_HZ) - 1)
-    noise = np.random.default_rng(seed).standard_normal((2, count), np.float32)
-    spectra = fft.rfft(noise, size, workers=-1)
-    time = np.arange(count) / rate_hz
+    decay_per_s = walls.decay_per_s(frequencies)
+    frames = math.ceil(DECAY_60_DB / decay_per_s.min() / _HOP_S)
+    time = np.arange(1, frames + 1)[:, None] * (hop / rate_hz)
     density = SPEED_OF_SOUND / (4 * np.pi * np.prod(size_m)) / rate_hz
-    late = np.sqrt(density * np.interp(time, times_s, share))
-    shaped = np.zeros((2, count), np.float32)
-    for band, rt60_s in enumerate(walls.rt60_s):
-        window = np.cos(np.pi / 2 * np.minimum(np.abs(octave - band), 1)) ** 2
-        envelope = late * np.exp(-DECAY_60_DB / 2 * time / rt60_s)
-        if window.any():
-            narrow = fft.irfft(spectra * window.astype(np.float32), size, workers=-1)
-            shaped += narrow[:, :count] * envelope.astype(np.float32)
+    level = np.sqrt(density * np.interp(time, times_s, share))
+    spectrum = level * np.exp(-decay_per_s / 2 * time) * (frequencies < PASSBAND * rate_hz)
 
-    first, second = fft.rfft(shaped, size, workers=-1)
+    window = np.hanning(2 * hop + 1)[:-1]
+    noise = np.random.default_rng(seed).standard_normal((2, (frames + 1) * hop), np.float32)
+    cut = sliding_window_view(noise, 2 * hop, axis=1)[:, ::hop] * window
+    first, second = fft.rfft(cut, size, workers=-1) * spectrum
     coherence = np.interp(frequencies, hrtf.frequencies_hz, hrtf.diffuse_coherence)
     angle = np.arccos(np.clip(coherence, -1, 1)) / 2
     common, opposed = np.cos(angle) * first, np.sin(angle) * second
     power = [np.interp(frequencies, hrtf.frequencies_hz, ear) for ear in hrtf.diffuse_power]
-    gain = np.sqrt(power) * (frequencies < PASSBAND * rate_hz)
-    ears = np.stack((common + opposed, common - opposed)) * gain
-    response = fft.irfft(ears.astype(np.complex64), size, workers=-1)[:, :count]
-    fade = min(round(_FADE_S * rate_hz), count)
-    response[:, -fade:] *= np.cos(np.linspace(0, np.pi / 2, fade)) ** 2
-    return response.astype(np.float32)
+    ears = np.stack((common + opposed, common - opposed)) * np.sqrt(power)[:, None]
+
+    # The filters have zero phase: half of what they smear comes before a frame's beginning.
+    early = (size - 2 * hop) // 2
+    shaped = np.roll(fft.irfft(ears, size, workers=-1), early, axis=-1)
+    response = np.zeros((2, early + frames * hop + size), np.float32)
+    for frame in range(frames):
+        response[:, frame * hop : frame * hop + size] += shaped[:, frame]
+    return response[:, early : early + (frames + 1) * hop]

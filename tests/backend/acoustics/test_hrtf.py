@@ -1,0 +1,269 @@
+"""Heads against what was measured: level and time differences, interpolation, damaged files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import fft
+from sonic4d.acoustics import hrtf, sphere_table
+from sonic4d.acoustics.hrtf import Hrtf, load_hrtf, magnitudes_and_onsets, triangulate
+from sonic4d.acoustics.sofa import HrirSet, read_kemar, read_sofa
+from sonic4d.protocol import Sonic4DError
+
+Array = npt.NDArray[np.float64]
+RATE_HZ = 48_000
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.getbasetemp() / "hrtf-cache"
+    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
+
+
+@pytest.fixture(scope="module")
+def measured() -> HrirSet:
+    return read_kemar()
+
+
+@pytest.fixture
+def head() -> Hrtf:
+    return load_hrtf("kemar", RATE_HZ)
+
+
+def responses(head: Hrtf, directions: Array, size: int = 4096) -> npt.NDArray[np.complex128]:
+    """Spectra (n, 2, bins) of the ears' responses, with their onsets."""
+    weights = sphere_table.read_table(head.weights, directions).reshape(-1, 2, hrtf.COMPONENTS)
+    onsets_s = sphere_table.read_table(head.onsets_s, directions)
+    turn = np.exp(-2j * np.pi * fft.rfftfreq(size, 1 / RATE_HZ) * onsets_s[..., None])
+    return fft.rfft(weights @ head.basis, size) * turn
+
+
+def time_difference_s(spectra: npt.NDArray[np.complex128], rate_hz: float) -> Array:
+    """By how much the left ear is later below 1.5 kHz: the lag of the largest cross-correlation."""
+    size = 2 * (spectra.shape[-1] - 1)
+    frequencies = fft.rfftfreq(size, 1 / rate_hz)
+    band = np.clip((1800 - frequencies) / 600, 0, 1) * (frequencies > 200)
+    cross = fft.irfft(spectra[:, 0] * spectra[:, 1].conj() * band, 32 * size)
+    lags = np.arange(cross.shape[1])
+    lags = np.where(lags < len(lags) // 2, lags, lags - len(lags)) / (32 * rate_hz)
+    cross[:, np.abs(lags) > 0.001] = -np.inf
+    return lags[np.argmax(cross, axis=1)]
+
+
+def level_difference_db(spectra: npt.NDArray[np.complex128], rate_hz: float) -> Array:
+    """Left over right in the octave bands 500 Hz to 8 kHz, (n, 5)."""
+    frequencies = fft.rfftfreq(2 * (spectra.shape[-1] - 1), 1 / rate_hz)
+    energy = np.abs(spectra) ** 2
+    bands = [
+        (frequencies >= f / 2**0.5) & (frequencies < f * 2**0.5) for f in 500 * 2.0 ** np.arange(5)
+    ]
+    sums = np.stack([energy[..., band].sum(axis=-1) for band in bands], axis=-1)
+    return 10 * np.log10(sums[:, 0] / sums[:, 1])
+
+
+def horizontal(measured: HrirSet) -> npt.NDArray[np.bool_]:
+    return np.abs(measured.directions[:, 2]) < 0.01
+
+
+def test_measured_directions_keep_their_time_and_level_differences(
+    measured: HrirSet, head: Hrtf
+) -> None:
+    chosen = np.flatnonzero(measured.directions[:, 2] > -0.6)[::9]
+    truth = fft.rfft(measured.impulse_responses[chosen], 4096)
+    diffuse = fft.rfft(measured.impulse_responses, 4096)
+    equalised = truth / np.sqrt((np.abs(diffuse) ** 2).mean(axis=(0, 1)))
+    made = responses(head, measured.directions[chosen])
+    error_s = time_difference_s(made, RATE_HZ) - time_difference_s(equalised, measured.rate_hz)
+    assert np.abs(error_s).mean() < 5e-6
+    assert np.abs(error_s).max() < 25e-6
+    error_db = level_difference_db(made, RATE_HZ) - level_difference_db(equalised, measured.rate_hz)
+    assert np.abs(error_db).mean() < 0.2
+    assert np.percentile(np.abs(error_db), 95) < 0.6
+
+
+def test_directions_that_were_not_measured(measured: HrirSet) -> None:
+    """Leave one out: log-spectral distance 0.2 to 16 kHz and interaural time difference of the interpolation."""
+    frequencies = np.linspace(200, 16_000, 400)
+    magnitudes, onsets = magnitudes_and_onsets(measured, frequencies)
+    candidates = np.flatnonzero(measured.directions[:, 2] > np.sin(np.radians(-35)))
+    distances_db, errors_s = [], []
+    for left_out in np.random.default_rng(0).choice(candidates, 40, replace=False):
+        kept = np.delete(np.arange(len(onsets)), left_out)
+        corners, shares = triangulate(
+            measured.directions[kept], measured.directions[left_out : left_out + 1]
+        )
+        guess = np.einsum("k,kef->ef", shares[0], magnitudes[kept[corners[0]]])
+        difference_db = 20 / np.log(10) * (guess - magnitudes[left_out])
+        distances_db.append(np.sqrt((difference_db**2).mean()))
+        error = shares[0] @ onsets[kept[corners[0]]] - onsets[left_out]
+        errors_s.append(abs(error[0] - error[1]))
+    assert np.mean(distances_db) < 2.5
+    assert np.mean(errors_s) < 10e-6
+
+
+def test_a_sound_from_the_left_is_earlier_and_louder_at_the_left_ear(head: Hrtf) -> None:
+    azimuth = np.radians([30, 90, 150, -30, -90, -150])
+    directions = np.stack((np.cos(azimuth), np.sin(azimuth), 0 * azimuth), axis=1)
+    spectra = responses(head, directions)
+    late_s = time_difference_s(spectra, RATE_HZ)
+    louder_db = level_difference_db(spectra, RATE_HZ).mean(axis=1)
+    assert (late_s[:3] < -200e-6).all()
+    assert (late_s[3:] > 200e-6).all()
+    assert (louder_db[:3] > 3).all()
+    assert (louder_db[3:] < -3).all()
+    assert 600e-6 < -late_s[1] < 800e-6
+
+
+@pytest.mark.parametrize("plane", [(0, 1), (0, 2), (1, 2)])
+def test_nothing_jumps_on_a_way_around_the_head(head: Hrtf, plane: tuple[int, int]) -> None:
+    """Also straight overhead and below: neither values nor slopes jump in steps of 0.02 degrees."""
+    angle = np.linspace(0, 2 * np.pi, 18_001)
+    directions = np.zeros((len(angle), 3))
+    directions[:, plane[0]], directions[:, plane[1]] = np.cos(angle), np.sin(angle)
+    for table in (head.weights, head.onsets_s):
+        values = sphere_table.read_table(table, directions)
+        size = np.ptp(sphere_table.read_table(table, sphere_table.grid_directions()), axis=0).max()
+        step = np.abs(np.diff(values, axis=0)).max() / size
+        bend = np.abs(np.diff(values, 2, axis=0)).max() / size
+        assert step < 0.004
+        assert bend < 1e-4
+
+
+def test_diffuse_field_is_flat_and_its_coherence_falls(head: Hrtf) -> None:
+    audible = (head.frequencies_hz > 100) & (head.frequencies_hz < 18_000)
+    assert np.abs(10 * np.log10(head.diffuse_power[:, audible])).max() < 0.5
+    coherence = np.interp([100, 3000, 10_000], head.frequencies_hz, head.diffuse_coherence)
+    assert coherence[0] > 0.9
+    assert np.abs(coherence[1:]).max() < 0.15
+
+
+def write_sofa(path: Path, **changes: object) -> Path:
+    """A head that is two points 0.3 m apart in the air, 26 directions at 32 kHz; delays tell the time difference."""
+    grid = np.array([(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1)], float)
+    grid = grid[np.abs(grid).sum(axis=1) > 0]
+    directions = grid / np.linalg.norm(grid, axis=1, keepdims=True)
+    impulses = np.zeros((26, 2, 64))
+    impulses[..., 4] = 1
+    samples = 32_000 * 0.15 / 343 * directions[:, 1:2] * [-1, 1] + 30
+    content = {
+        "Data.IR": impulses,
+        "Data.SamplingRate": np.array([32_000.0]),
+        "Data.Delay": samples,
+        "SourcePosition": directions * 2,
+        "ReceiverPosition": np.array([[[0], [0.15], [0]], [[0], [-0.15], [0]]]),
+        "convention": "SimpleFreeFieldHRIR",
+    } | changes
+    with h5py.File(path, "w") as file:
+        file.attrs["SOFAConventions"] = content.pop("convention")
+        for name, value in content.items():
+            file[name] = value
+        if "SourcePosition" in file:
+            file["SourcePosition"].attrs["Type"] = "cartesian"
+    return path
+
+
+def test_a_sofa_file_with_delays_at_another_rate(tmp_path: Path) -> None:
+    write_sofa(tmp_path / "points.sofa")
+    head = load_hrtf("points.sofa", RATE_HZ, tmp_path)
+    onsets_s = sphere_table.read_table(head.onsets_s, np.array([[0, 1.0, 0], [1, 0, 0]]))
+    np.testing.assert_allclose(onsets_s[0], [-0.15 / 343, 0.15 / 343], atol=2e-5)
+    np.testing.assert_allclose(onsets_s[1], [0, 0], atol=2e-5)
+    spectra = responses(head, np.array([[0, 1.0, 0]]))
+    assert np.abs(20 * np.log10(np.abs(spectra[..., 20:1200]))).max() < 0.5
+
+
+def test_ears_in_the_other_order_are_exchanged(tmp_path: Path) -> None:
+    plain = read_sofa(write_sofa(tmp_path / "a.sofa"))
+    ears = np.array([[[0], [-0.15], [0]], [[0], [0.15], [0]]])
+    swapped = read_sofa(write_sofa(tmp_path / "b.sofa", ReceiverPosition=ears))
+    np.testing.assert_array_equal(swapped.delays_s, plain.delays_s[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"convention": "MultiSpeakerBRIR"},
+        {"Data.IR": np.full((26, 2, 64), np.nan)},
+        {"Data.IR": np.zeros((26, 2, 64))},
+        {"Data.IR": np.ones((26, 64))},
+        {"Data.IR": np.ones((26, 3, 64))},
+        {"Data.SamplingRate": np.array([0.0])},
+        {"Data.Delay": np.full((26, 2), 1e9)},
+        {"Data.Delay": np.zeros((7, 2))},
+        {"SourcePosition": np.zeros((26, 3))},
+        {"SourcePosition": np.ones((3, 3))},
+        {"ReceiverPosition": np.zeros(4)},
+    ],
+)
+def test_files_no_head_can_have(tmp_path: Path, changes: dict[str, object]) -> None:
+    path = write_sofa(tmp_path / "bad.sofa", **changes)
+    with pytest.raises(Sonic4DError) as failure:
+        load_hrtf(str(path), RATE_HZ)
+    assert failure.value.code == "bad_hrtf"
+    assert "bad.sofa" in failure.value.message
+
+
+def test_damaged_and_missing_files(tmp_path: Path) -> None:
+    whole = write_sofa(tmp_path / "whole.sofa").read_bytes()
+    (tmp_path / "cut.sofa").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.sofa").write_text("not a head")
+    codes = []
+    for name in ("cut.sofa", "text.sofa", "absent.sofa"):
+        with pytest.raises(Sonic4DError) as failure:
+            load_hrtf(name, RATE_HZ, tmp_path)
+        codes.append(failure.value.code)
+    assert codes == ["bad_hrtf", "bad_hrtf", "missing_file"]
+
+
+def test_a_head_measured_from_one_side_only(tmp_path: Path) -> None:
+    whole = read_sofa(write_sofa(tmp_path / "whole.sofa"))
+    front = whole.directions[:, 0] > 0
+    half = HrirSet(
+        whole.impulse_responses[front], whole.directions[front], whole.delays_s[front], 32_000.0
+    )
+    with pytest.raises(Sonic4DError) as failure:
+        hrtf.make_hrtf(half, RATE_HZ)
+    assert failure.value.code == "bad_hrtf"
+
+
+def test_a_head_measured_in_the_horizontal_plane_only(measured: HrirSet) -> None:
+    flat = horizontal(measured)
+    ring = HrirSet(
+        measured.impulse_responses[flat],
+        measured.directions[flat],
+        measured.delays_s[flat],
+        measured.rate_hz,
+    )
+    head = hrtf.make_hrtf(ring, RATE_HZ)
+    spectra = responses(head, np.array([[0, 1.0, 0], [0, 0, 1.0]]))
+    assert level_difference_db(spectra, RATE_HZ)[0].mean() > 5
+    assert np.isfinite(spectra).all()
+
+
+def test_the_cache_is_used_repaired_and_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(write_sofa(tmp_path / "points.sofa"))
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
+
+    def load() -> Hrtf:
+        hrtf._load.cache_clear()
+        return load_hrtf(path, 16_000)
+
+    fresh = load()
+    (cached,) = folder.iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(hrtf, "make_hrtf", lambda *_: pytest.fail("made again"))
+        again = load()
+    np.testing.assert_array_equal(again.weights, fresh.weights)
+    cached.write_bytes(cached.read_bytes()[:1000])
+    np.testing.assert_array_equal(load().weights, fresh.weights)
+    assert cached.stat().st_size > 1000
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(hrtf, "_cache_folder", lambda: tmp_path / "file" / "cache")
+    np.testing.assert_array_equal(load().weights, fresh.weights)
