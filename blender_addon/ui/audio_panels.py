@@ -50,9 +50,11 @@ class SONIC4D_PT_sound(Sidebar, bpy.types.Panel):
         column = layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        names = ["mode", "segments"]
-        names += ["segment_count"] if settings.segments == "number" else []
-        names += ["mic_spacing_m", "normalize"]
+        names = ["mode"]
+        if settings.mode == "paper":
+            names += ["mic_spacing_m", "segments"]
+            names += ["segment_count"] if settings.segments == "number" else []
+        names += ["normalize"]
         names += ["lufs", "true_peak_dbtp"] if settings.normalize == "loudness" else []
         for name in (*names, "tail"):
             column.prop(settings, name)
