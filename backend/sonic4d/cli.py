@@ -73,7 +73,7 @@ def _parser(chosen: list[str]) -> Parser:
 
 
 def _generate_options(parser: Parser) -> None:
-    from .settings import DEPTH_KINDS, GenerateSettings
+    from .settings import DEPTH_KINDS, ROOMS, GenerateSettings
 
     add = _Adder(parser, GenerateSettings)
     add("video", "anything that FFmpeg can read", metavar="VIDEO")
@@ -115,6 +115,11 @@ def _generate_options(parser: Parser) -> None:
     add("patch", "the depth of the source is the mean of so many pixels squared", type=int)
     add("dbscan_eps", "DBSCAN's neighbourhood in metres; else by the trajectory", type=float)
     add("dbscan_min_samples", "DBSCAN's core size; else by the trajectory", type=int)
+    add(
+        "room",
+        "what surrounds the sound; auto: the ground under open sky, else a room",
+        choices=ROOMS,
+    )
     add("rt60_s", "reverberation time in seconds", "--rt60", type=float)
     add("name", "the scene's name; else that of the folder")
     add("credits", "whom to credit for the video")

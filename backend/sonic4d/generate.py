@@ -327,7 +327,10 @@ def _source_expert(finding: Finding) -> Expert:
 def _room(
     shot: Clip, depth: DepthResult, k: Intrinsics, track: Track, settings: GenerateSettings
 ) -> Room:
-    """A shoebox around what is near enough to matter, the source's path, and the camera at eye height over its floor."""
+    """A box around what is near enough to matter, the source's path, and the camera at eye height over its floor.
+
+    Under an open sky only its floor sounds back.
+    """
     cameras = depth.camera_to_world[:, :3, 3]
     step = math.ceil(len(shot.frames) / 20)
     cloud = np.concatenate(
@@ -353,7 +356,11 @@ def _room(
             f"The scene would be {max(room.size):.0f} m large.",
             "Give a smaller --metres-per-unit, or check the depth maps.",
         )
-    return room
+    kind = settings.room
+    if kind == "auto":
+        open_air = depth.assumptions.get("horizon_found_by") == "sky"
+        kind = "half_space" if open_air else "shoebox"
+    return replace(room, kind=kind)
 
 
 def _write_scene(

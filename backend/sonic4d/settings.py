@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from . import checks
+from .room import KINDS
 
 DEPTH_KINDS = ("metric", "inverse")
+ROOMS = ("auto", *KINDS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class GenerateSettings:
     audio: "track" or the path of a sound file, which begins where the video file begins. depth: "auto", "geometric", or
     the path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale. fov_deg: horizontal field of view; None: by
     the metadata, else 60. metres_per_unit: multiplies all lengths. max_points: of one frame. point, box, sound_source, grounding:
-    see `sources.find`. patch, dbscan_eps (metres), dbscan_min_samples: see `sources.trajectory`.
+    see `sources.find`. patch, dbscan_eps (metres), dbscan_min_samples: see `sources.trajectory`. room: what
+    surrounds the sound; "auto" is the ground alone under an open sky, else a shoebox.
     """
 
     video: Path
@@ -68,6 +71,7 @@ class GenerateSettings:
     patch: int = 5
     dbscan_eps: float | None = None
     dbscan_min_samples: int | None = None
+    room: str = "auto"
     rt60_s: float = 0.5
     name: str | None = None
     credits: str = ""
@@ -95,6 +99,7 @@ class GenerateSettings:
             "patch": (1, 999),
             "dbscan_min_samples": (1, 100_000),
         }
+        choices = {"depth_kind": DEPTH_KINDS, "room": ROOMS}
         for key, value in data.items():
             if key in numbers:
                 data[key] = checks.number(value, key, *numbers[key])
@@ -103,8 +108,7 @@ class GenerateSettings:
             elif key in ("point", "box"):
                 data[key] = Mark.from_json(value, key, 2 if key == "point" else 4)
             else:
-                choices = DEPTH_KINDS if key == "depth_kind" else None
-                data[key] = checks.text(value, key, choices, allow_empty=key == "credits")
+                data[key] = checks.text(value, key, choices.get(key), allow_empty=key == "credits")
         if "point" in data and "box" in data:
             raise checks.fail("generate job", 'give "point" or "box", not both')
         return cls(**{**data, "video": Path(data["video"]), "output": Path(data["output"])})

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from sonic4d.media.audio import write_wav
 from sonic4d.media.video import write_video
 from sonic4d.monitor import SILENT, Cancelled, Monitor
 from sonic4d.protocol import Sonic4DError
+from sonic4d.scene.depth import DepthResult
+from sonic4d.scene.depth_maps import read_depth_maps
 from sonic4d.scene.motion import MotionAnalysis, analyse_motion
 from sonic4d.settings import GenerateSettings, Mark
 
@@ -439,3 +442,34 @@ def test_bundle_json_is_strict_json(marked: Path) -> None:
         raise AssertionError(text)
 
     json.loads((marked / BUNDLE_JSON).read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    ("choice", "horizon", "kind"),
+    [
+        ("auto", "sky", "half_space"),
+        ("auto", "walkers", "shoebox"),
+        ("shoebox", "sky", "shoebox"),
+        ("free_field", "default", "free_field"),
+    ],
+)
+def test_under_an_open_sky_only_the_ground_sounds_back(
+    choice: str,
+    horizon: str,
+    kind: str,
+    media: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def seen(*args: Any) -> DepthResult:
+        result = read_depth_maps(*args)
+        return replace(result, assumptions={"horizon_found_by": horizon})
+
+    monkeypatch.setattr("sonic4d.generate.read_depth_maps", seen)
+    bundle = read_bundle(generate(settings(media, tmp_path / "out", room=choice), SILENT))
+    assert bundle.room.kind == kind
+
+
+def test_a_room_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(Sonic4DError, match="cave"):
+        GenerateSettings.from_json({"video": "a", "output": "b", "room": "cave"})
