@@ -23,6 +23,7 @@ from sonic4d.shot import Shot, read_shot
 Image = npt.NDArray[np.uint8]
 COLUMNS = 5
 WINDOW_S = 0.1
+WIDTH_IN, PLOT_IN, TITLE_IN = 16.0, 2.0, 0.3
 MARK = (255, 40, 200)
 
 
@@ -78,8 +79,11 @@ def draw(bundle: Bundle, shot: Shot, video: Path, audio: Path, output: Path) -> 
         (frames_at(bundle.path(SOURCE_VIDEO), indices), bundle.cameras, "source"),
         (frames_at(video, indices), shot.listener_poses, "new view"),
     )
-    figure = Figure(figsize=(16, 9.5), facecolor="white", layout="constrained")
-    grid = figure.add_gridspec(4, COLUMNS, height_ratios=(2, 2, 1.1, 1.1))
+    width, height = bundle.intrinsics.width, bundle.intrinsics.height
+    picture = WIDTH_IN / COLUMNS * height / width + TITLE_IN
+    ratios = (picture, picture, PLOT_IN, PLOT_IN)
+    figure = Figure((WIDTH_IN, sum(ratios)), facecolor="white", layout="constrained")
+    grid = figure.add_gridspec(4, COLUMNS, height_ratios=ratios)
     for row, (images, cameras, label) in enumerate(rows):
         for column, (index, image) in enumerate(zip(indices, images, strict=True)):
             camera = cameras[min(index, len(cameras) - 1)]

