@@ -110,6 +110,9 @@ def draw(bundle: Bundle, shot: Shot, video: Path, audio: Path, output: Path) -> 
     twin.set_ylabel("L - R (dB)", color="tab:green")
     below.set_ylabel("azimuth (deg), left +", color="tab:purple")
     below.set_xlabel("time (s)")
+    for side in (below, twin):  # the middle of both scales is straight ahead, equally loud
+        limit = 1.1 * max(map(abs, side.get_ylim()))
+        side.set_ylim(-limit, limit)
     below.set_xlim(0, shot.sample_count / shot.render.sample_rate)
     if bundle.credits:
         figure.supxlabel(bundle.credits, fontsize=8, color="0.4")
