@@ -1,0 +1,61 @@
+"""Generate from a video, in the worker, and import the result."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import bpy
+import pytest
+import sound
+from sonic4d_extension.blender_addon import tasks
+from sonic4d_extension.blender_addon.client.jobs import Job
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "a.blend"))
+    return folder
+
+
+def test_what_is_no_video_is_told_and_nothing_is_left(saved: Path) -> None:
+    clip = sound.noise(saved / "clip.mp4", 0.1)
+    with pytest.raises(RuntimeError, match="clip.mp4"):
+        bpy.ops.sonic4d.generate(filepath=str(clip))
+    assert sorted(path.name for path in saved.iterdir()) == ["a.blend", "clip.mp4"]
+    assert bpy.context.scene.sonic4d.bundle is None
+
+
+def test_the_scene_goes_beside_the_file_and_is_imported(
+    saved: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's part is replaced: it takes long and has its own tests."""
+    asked: list[dict[str, Any]] = []
+
+    def job(request: dict[str, Any], _activity: tasks.Activity) -> tasks.Steps[Job]:
+        asked.append(request)
+        shutil.copytree(bundle, request["output"])
+        yield
+        return Job(1, request, "done", results=[Path(request["output"])])
+
+    monkeypatch.setattr(tasks, "job", job)
+    (saved / "my_clip.sonic4d").mkdir()  # of an earlier video
+    video = str(saved / "my clip.mp4")
+    assert bpy.ops.sonic4d.generate(filepath=video, sound_source="bird", point="3,4@1") == {
+        "FINISHED"
+    }
+    output = saved / "my_clip_2.sonic4d"
+    assert asked == [
+        {
+            "kind": "generate",
+            "video": video,
+            "output": str(output),
+            "sound_source": "bird",
+            "point": "3,4@1",
+        }
+    ]
+    root = bpy.context.scene.sonic4d.bundle
+    assert root.sonic4d.bundle_path == "//my_clip_2.sonic4d"
