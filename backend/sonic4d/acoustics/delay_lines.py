@@ -67,6 +67,7 @@ def solve_paths(
     """
     knots, images = delay.shape[0], delay.shape[1]
     steps = shares.shape[1] - 1
+    rows = weight_table.reshape(weight_table.shape[0], -1)
     spectral = shares.shape[2]
     for task in prange((knots + _KNOTS_PER_TASK - 1) // _KNOTS_PER_TASK):
         position, velocity, away = np.empty(3), np.empty(3), np.empty(3)
@@ -108,10 +109,13 @@ def solve_paths(
                     onset = onset_table[row + n // 4, column + n % 4]
                     left_s += spline[n] * onset[0]
                     right_s += spline[n] * onset[1]
-                    factor = np.float32(spline[n])
-                    coefficients = weight_table[row + n // 4, column + n % 4]
+                for n in range(4):
+                    f0, f1 = np.float32(spline[4 * n]), np.float32(spline[4 * n + 1])
+                    f2, f3 = np.float32(spline[4 * n + 2]), np.float32(spline[4 * n + 3])
+                    strip = rows[row + n, column * BUSES : (column + 4) * BUSES]
                     for p in range(BUSES):
-                        mixed[p] += factor * coefficients[p]
+                        near = f0 * strip[p] + f1 * strip[p + BUSES]
+                        mixed[p] += near + f2 * strip[p + 2 * BUSES] + f3 * strip[p + 3 * BUSES]
                 delay[knot, image, 0] = (travel_s + left_s) * rate_hz
                 delay[knot, image, 1] = (travel_s + right_s) * rate_hz
                 gain = np.float32(1 / (4 * math.pi * max(distance_m, SHORTEST_DISTANCE_M)))

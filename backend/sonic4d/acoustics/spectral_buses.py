@@ -54,7 +54,8 @@ def make_path_spectra(
     n = np.arange(orders + 1)[:, None, None]
     wanted = np.exp(n * walls - distances[:, None] * air).reshape(-1, len(frequencies))
     wanted_unit = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
-    _, _, shapes = np.linalg.svd(wanted_unit, full_matrices=False)
+    alike = np.einsum("rf,rg->fg", wanted_unit, wanted_unit)
+    shapes = np.linalg.eigh(alike)[1][:, ::-1].T
     weight = 1 / np.maximum(wanted, _CURVE_FLOOR * wanted.max(axis=1, keepdims=True))
     audible = wanted * weight > 0.99
     for buses in range(1, _MOST_BUSES + 1):
