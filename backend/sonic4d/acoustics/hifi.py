@@ -66,7 +66,7 @@ def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
         count += max(travel, tail.shape[1])
     output = np.zeros((2, count), np.float32)
     pieces = math.ceil(count / _PIECE)
-    for done, piece in enumerate(_early_sound(scene, hrtf, sound, pieces)):
+    for done, piece in enumerate(_early_sound(scene, hrtf, sound, pieces, monitor)):
         start = done * _PIECE
         output[:, start : start + _PIECE] = piece[:, : count - start]
         monitor.progress("audio", done + 1, pieces + 1)
@@ -152,7 +152,9 @@ class _Line:
         self._next += _PIECE
 
 
-def _early_sound(scene: _Scene, hrtf: Hrtf, sound: Float32, pieces: int) -> Iterator[Float32]:
+def _early_sound(
+    scene: _Scene, hrtf: Hrtf, sound: Float32, pieces: int, monitor: Monitor
+) -> Iterator[Float32]:
     """Direct sound and first reflections, (2, _PIECE) at a time."""
     rate_hz = hrtf.rate_hz
     log_reflection = np.zeros(8) if scene.walls is None else scene.walls.log_reflection
@@ -180,6 +182,7 @@ def _early_sound(scene: _Scene, hrtf: Hrtf, sound: Float32, pieces: int) -> Iter
         axes = _HEAD @ rotations_at(heads, frames).transpose(0, 2, 1) @ scene.turn
         new[:] = 0
         for line, trajectory in zip(lines, trajectories_of, strict=True):
+            monitor.check()
             line.advance()
             if line.samples.any():
                 solve_paths(
