@@ -73,8 +73,8 @@ def backend(say: Callable[[str], None], *extras: str) -> Path:
             "Install one of them and start again."
         )
     project = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
-    wanted = f"{ROOT / 'backend'}[{','.join(sorted(extras))}]" if extras else str(ROOT / "backend")
-    return _environment("backend", python, ["--editable", wanted], project, say)
+    packages = [f"--editable={ROOT / 'backend'}[{extra}]" for extra in extras]
+    return _environment("backend", python, packages, project, say)
 
 
 def bpy(version: str, say: Callable[[str], None]) -> Path | None:
@@ -122,23 +122,25 @@ def _blender_version(executable: str) -> tuple[int, int] | None:
 
 
 def _environment(
-    name: str, python: Path, packages: list[str], extra: str, say: Callable[[str], None]
+    name: str, python: Path, packages: list[str], project: str, say: Callable[[str], None]
 ) -> Path:
-    """Make .venv/NAME unless it holds just these packages already. A broken or outdated one is made anew."""
+    """.venv/NAME with at least these packages. A broken one, or one for an older `project`, is made anew."""
     folder = VENV / name
-    stamp = hashlib.sha256(
-        "\n".join([str(python), str(folder), *packages, extra]).encode()
-    ).hexdigest()
+    stamp = hashlib.sha256("\n".join([str(python), str(folder), project]).encode()).hexdigest()
     marker = folder / "sonic4d-environment"
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if marker.is_file() and marker.read_text(encoding="utf-8") == stamp and inside.exists():
-        return inside
-    say(f"Making the environment {name} (once; some minutes)")
-    shutil.rmtree(folder, ignore_errors=True)
-    call([str(python), "-m", "venv", str(folder)])
-    pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    call([*pip, *packages])
-    marker.write_text(stamp, encoding="utf-8")
+    there = marker.read_text(encoding="utf-8").splitlines() if marker.is_file() else []
+    if there[:1] != [stamp] or not inside.exists():
+        say(f"Making the environment {name} (once; some minutes)")
+        shutil.rmtree(folder, ignore_errors=True)
+        call([str(python), "-m", "venv", str(folder)])
+        there = [stamp]
+    for package in packages:
+        if package not in there:
+            pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            call([*pip, package])
+            there.append(package)
+            marker.write_text("\n".join(there), encoding="utf-8")
     return inside
 
 
