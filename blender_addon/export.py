@@ -85,7 +85,8 @@ def export_shot(
         rendered = path.with_name("shot" + target.suffix)
         _apply(scene, rendered, LOSSLESS if lossless else STANDARD, picture or Picture())
         try:
-            # Beside the UI Blender renders in a job of its own, which Esc stops.
+            # Beside the UI Blender renders in a job of its own, which Esc and the status bar stop.
+            activity.stoppable = False
             start = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
             with _interruptible(path.parent):
                 bpy.ops.render.render(start, animation=True, scene=scene.name)

@@ -21,8 +21,9 @@ from .client.jobs import Client, Job
 
 INTERVAL_S = 0.1
 WAIT_S = 0.02
-STARTING = "starting"
-SHOWN_IN = {"VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"}
+STARTING = "Starting"
+# Only what shows tasks is drawn again, not a point cloud beside it.
+SHOWN_IN = {("VIEW_3D", "UI"), ("SEQUENCE_EDITOR", "UI"), ("PREFERENCES", "WINDOW")}
 
 Result = TypeVar("Result")
 Steps = Generator[None, None, Result]
@@ -32,14 +33,16 @@ Steps = Generator[None, None, Result]
 class Activity:
     """What a task tells and is told. `operator` is the bl_idname of the operator that runs it, empty in scripts.
 
-    `notify` is called with (stage, progress 0..1) whenever that changes. Setting `cancelled` stops the task.
+    `notify` is called with (stage, progress 0..1) whenever that changes. Setting `cancelled` stops the task, unless it is
+    Blender's own render (`stoppable`), which has a button of its own.
     """
 
     operator: str = ""
     notify: Callable[[str, float], None] | None = None
     progress: float = 0.0
-    message: str = ""
+    message: str = STARTING
     cancelled: bool = False
+    stoppable: bool = True
     warnings: list[str] = field(default_factory=list)
 
     def tell(self, stage: str, progress: float, message: str = "") -> None:
@@ -217,8 +220,9 @@ class TaskOperator:
 def _redraw(context: bpy.types.Context) -> None:
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in SHOWN_IN:
-                area.tag_redraw()
+            for region in area.regions:
+                if (area.type, region.type) in SHOWN_IN:
+                    region.tag_redraw()
 
 
 class SONIC4D_OT_cancel(bpy.types.Operator):

@@ -23,8 +23,9 @@ def draw_task(layout: bpy.types.UILayout, operator: str, icon: str) -> None:
 
 def draw_progress(row: bpy.types.UILayout, activity: tasks.Activity) -> None:
     text = "Stopping" if activity.cancelled else activity.message
-    row.progress(factor=activity.progress, text=text)
-    row.operator("sonic4d.cancel", text="", icon="X")
+    row.progress(factor=activity.progress, text=text[:1].upper() + text[1:])
+    if activity.stoppable:
+        row.operator("sonic4d.cancel", text="", icon="X")
 
 
 def draw_sound(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:

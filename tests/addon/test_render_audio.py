@@ -54,7 +54,7 @@ def begin_long_take(folder: Path, activity: tasks.Activity) -> tasks.Steps[Path]
     scene = sound.make_scene(folder, sound.noise(folder / "n.wav", 60), frame_count=LONG)
     scene.sonic4d.room_kind, scene.sonic4d.rt60_s = "shoebox", 2.0
     steps = render_audio(scene, activity)
-    step_until(steps, lambda: activity.message not in ("", tasks.STARTING))
+    step_until(steps, lambda: activity.message != tasks.STARTING)
     return steps
 
 
