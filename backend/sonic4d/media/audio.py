@@ -92,7 +92,7 @@ def _fill(
     monitor: Monitor,
 ) -> None:
     """Decode into `samples`, whose first one is number `first` of the file's time line."""
-    planar = av.AudioResampler("fltp")
+    packed = av.AudioResampler("flt")  # PyAV reads past the end of planar frames of 8 channels
     position = None
     any_sound = False
     for frame in decoded(container, stream, first / source_hz):
@@ -101,8 +101,9 @@ def _fill(
             continue
         any_sound = True
         time_s = None if frame.time is None else frame.time - zero_s(container)
-        for part in planar.resample(frame):
-            block = mono_gains(tuple(c.name for c in part.layout.channels)) @ part.to_ndarray()
+        for part in packed.resample(frame):
+            gains = mono_gains(tuple(c.name for c in part.layout.channels))
+            block = part.to_ndarray().reshape(-1, len(gains)) @ gains
             stamped = position if time_s is None else round(time_s * source_hz)
             if position is None or abs(stamped - position) > RESYNC_S * source_hz:
                 position = stamped or 0

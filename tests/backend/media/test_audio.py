@@ -87,6 +87,18 @@ def test_gains(channels: tuple[str, ...], gains: list[float]) -> None:
     np.testing.assert_allclose(mono_gains(channels), gains)
 
 
+@pytest.mark.parametrize("count", [7, 8, 9, 16])
+def test_many_channels(count: int, tmp_path: Path) -> None:
+    """In one after the other, so that none is left out and none counts twice."""
+    sound = np.zeros((RATE, count), np.float32)
+    for channel in range(count):
+        sound[2000 * channel + 4000, channel] = 0.5
+    soundfile.write(tmp_path / "a.wav", sound, RATE, subtype="FLOAT")
+    mono = read_mono(tmp_path / "a.wav", 0, 1)
+    gains = mono[4000 : 4000 + 2000 * count : 2000] / 0.5
+    np.testing.assert_allclose(gains, np.full(count, 1 / count), atol=1e-3)
+
+
 def test_more_than_full_scale_is_brought_down(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", 5 * tone(1), RATE)
     mono = read_mono(tmp_path / "a.wav", 0, 1)
