@@ -197,7 +197,7 @@ def make(args: argparse.Namespace, work: Path, final: Path) -> dict[str, Any]:
         "files": [str(final / file) for file in files],
         "seconds": seconds,
         "experts": experts,
-        "warnings": warnings,
+        "warnings": list(dict.fromkeys(warnings)),
     }
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyloudnorm
 import soxr
 
 from ..shot import Normalize
@@ -51,6 +50,8 @@ def loudness_lufs(audio: Float32, rate_hz: int) -> float | None:
     """Integrated loudness of (channels, samples), ITU-R BS.1770-4; None if too short or too quiet to measure."""
     if audio.shape[1] < _SHORTEST_LOUDNESS_S * rate_hz or not audio.any():
         return None
+    import pyloudnorm  # takes seconds to import
+
     with np.errstate(divide="ignore"):
         value = float(pyloudnorm.Meter(rate_hz).integrated_loudness(audio.T))
     return value if math.isfinite(value) else None
