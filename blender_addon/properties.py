@@ -19,6 +19,7 @@ RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 MODES = (
     ("hifi", "Head", "What a human head at the camera hears, with smooth motion and Doppler shift"),
     ("paper", "Two microphones", "Room sound for two microphones left and right of the camera"),
+    ("fast", "Fast", "Two microphones left and right of the camera, without clicks in motion"),
 )
 SEGMENTS = (
     ("per_frame", "Every frame", "Update the sound of the room at every frame"),

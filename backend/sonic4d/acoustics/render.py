@@ -19,6 +19,7 @@ from ..files import new_file
 from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
+from .fast import render_fast
 from .hifi import render_hifi
 from .levels import Levels, normalize
 from .paper import render_paper
@@ -27,6 +28,7 @@ Float32 = npt.NDArray[np.float32]
 
 MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {
     "hifi": render_hifi,
+    "fast": render_fast,
     "paper": render_paper,
 }
 FORMATS = ("binaural",)

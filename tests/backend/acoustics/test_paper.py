@@ -18,7 +18,8 @@ from sonic4d.acoustics.image_source import (
     make_plan,
     sabine_reflection,
 )
-from sonic4d.acoustics.paper import render_paper, segment_bounds, segment_values
+from sonic4d.acoustics.paper import render_paper
+from sonic4d.acoustics.segments import segment_bounds, segment_values
 from sonic4d.geometry.cameras import LOOKING_NORTH
 from sonic4d.monitor import SILENT, Cancelled, Monitor
 from sonic4d.protocol import Sonic4DError
@@ -107,7 +108,7 @@ def test_the_response_lasts_as_long_as_the_reverberation(make_shot: MakeShot) ->
 def test_a_still_scene_is_one_convolution(
     make_shot: MakeShot, segments: str | int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paper, "_LONGEST_BLOCK", 1000)
+    monkeypatch.setattr("sonic4d.acoustics.segments._LONGEST_BLOCK", 1000)
     shot = make_shot(positions=(0.4, 1.7, 0.2), segments=segments, tail=True)
     signal = noise(shot)
     found = render_paper(shot, [signal], SILENT)
@@ -204,7 +205,7 @@ def test_sources_add_up(make_shot: MakeShot) -> None:
 def test_same_bytes_at_any_number_of_threads(
     make_shot: MakeShot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paper, "_SAMPLES_PER_BATCH", 5000)
+    monkeypatch.setattr("sonic4d.acoustics.segments._SAMPLES_PER_BATCH", 5000)
     shot = make_shot(**along_the_way(), segments=40)
     results = []
     for threads in (1, 2, 5):
@@ -283,7 +284,7 @@ def test_progress_reaches_the_end_and_silence_costs_nothing(make_shot: MakeShot)
 
 
 def test_cancelling(make_shot: MakeShot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "_SAMPLES_PER_BATCH", 1)
+    monkeypatch.setattr("sonic4d.acoustics.segments._SAMPLES_PER_BATCH", 1)
     shot = make_shot(**along_the_way())
     asked = []
 

@@ -188,7 +188,6 @@ def test_the_tail_is_kept_only_where_asked(make_shot: MakeShot) -> None:
 @pytest.mark.parametrize(
     ("setting", "known"),
     [
-        ({"mode": "fast"}, '"paper"'),
         ({"format": "7.1.4"}, '"binaural"'),
         ({"engine": "gpurir"}, '"native"'),
     ],
