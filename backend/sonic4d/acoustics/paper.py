@@ -18,6 +18,7 @@ from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot
 from .enclosure import Enclosure, enclose, longest_path_s
+from .gpurir import gpurir_responses
 from .image_source import (
     GPURIR,
     POSITIVE,
@@ -63,16 +64,16 @@ def render_paper(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Fl
 
     `signals`: one (shot.sample_count,) per source, with its gain applied. With `shot.render.tail` the impulse
     response's length less one sample is appended. Each impulse response is as long as the reverberation time or the
-    longest direct path, whichever is longer.
+    longest direct path, whichever is longer. `shot.render.engine` is "native", "gpurir", or "auto": gpuRIR where it can
+    compute this shot, else native. Raises `Sonic4DError` for what can't be rendered.
     """
     cut = cut_shot(shot, monitor)
     blocks = [
         Blocks(signal, cut.bounds, positions, cut.microphones)
         for signal, positions in zip(signals, cut.sources, strict=True)
     ]
-    return convolve_blocks(
-        blocks, native_responses(cut), cut.plan.sample_count, cut.length, monitor
-    )
+    respond = _chosen_engine(shot.render.engine, cut, monitor)
+    return convolve_blocks(blocks, respond, cut.plan.sample_count, cut.length, monitor)
 
 
 def cut_shot(shot: Shot, monitor: Monitor) -> Segments:
@@ -104,6 +105,20 @@ def native_responses(cut: Segments) -> Respond:
         rirs = shoebox_rirs(cut.plan, size_m, cut.enclosure.reflections, *pairs, check)
         return rirs.reshape(2, len(sources), -1)
 
+    return respond
+
+
+def _chosen_engine(engine: str, cut: Segments, monitor: Monitor) -> Respond:
+    if engine == "native":
+        return native_responses(cut)
+    try:
+        respond = gpurir_responses(cut.plan, cut.enclosure)
+    except Sonic4DError as error:
+        if engine == "gpurir":
+            raise
+        monitor.log(f"The native engine computes the impulse responses: {error.message}")
+        return native_responses(cut)
+    monitor.log("gpuRIR computes the impulse responses.")
     return respond
 
 

@@ -32,7 +32,7 @@ MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {
     "paper": render_paper,
 }
 FORMATS = ("binaural",)
-ENGINES = ("native",)
+ENGINES = ("native", "gpurir", "auto")
 FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
 
 MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
@@ -84,6 +84,12 @@ def _check_settings(shot: Shot) -> None:
     _available("render mode", render.mode, tuple(MODES))
     _available("audio format", render.format, FORMATS)
     _available("engine", render.engine, ENGINES)
+    if render.engine == "gpurir" and render.mode != "paper":
+        raise Sonic4DError(
+            "not_available",
+            f'The engine "gpurir" renders only the mode "paper", not "{render.mode}".',
+            'Set render.mode to "paper" or render.engine to "native".',
+        )
     memory_samples = shot.sample_count * max(2, len(shot.sources))
     if shot.sample_count > MAX_SAMPLES or memory_samples > MAX_MEMORY_SAMPLES:
         raise Sonic4DError(

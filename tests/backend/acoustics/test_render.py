@@ -189,7 +189,7 @@ def test_the_tail_is_kept_only_where_asked(make_shot: MakeShot) -> None:
     ("setting", "known"),
     [
         ({"format": "7.1.4"}, '"binaural"'),
-        ({"engine": "gpurir"}, '"native"'),
+        ({"engine": "cuda"}, '"native"'),
     ],
 )
 def test_what_is_not_available_is_named_with_what_is(
