@@ -52,7 +52,7 @@ class SONIC4D_PT_sound(Sidebar, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         names = ["mode"]
-        if settings.mode == "paper":
+        if settings.mode in ("paper", "fast"):
             names += ["mic_spacing_m", "segments"]
             names += ["segment_count"] if settings.segments == "number" else []
         names += ["normalize"]
@@ -71,10 +71,11 @@ class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(settings, "room_kind")
-        if settings.room_kind == "shoebox":
+        if settings.room_kind != "free_field":  # the ground lies at the room's floor
             layout.prop(settings, "room")
             if settings.room is None:
                 layout.prop(settings, "room_size")
+        if settings.room_kind == "shoebox":
             layout.prop(settings, "rt60_s")
 
 
