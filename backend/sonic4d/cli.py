@@ -80,8 +80,8 @@ def _generate_options(parser: Parser) -> None:
     add("output", "the scene bundle to make, a folder NAME.sonic4d", "-o", required=True)
     group = parser.add_argument_group("what of the video")
     add = _Adder(group, GenerateSettings)
-    add("start_s", "where to begin, in seconds", "--start", type=float)
-    add("duration_s", "how much to use, in seconds; else all", "--duration", type=float)
+    add("start_s", "where to begin, in seconds", type=float)
+    add("duration_s", "how much to use, in seconds; else all", type=float)
     add("max_frames", "use at most so many frames", type=int)
     add("height", "work on pictures of this height in pixels at most", type=int)
     group = parser.add_argument_group(
@@ -101,13 +101,9 @@ def _generate_options(parser: Parser) -> None:
     add("depth", "auto, geometric, or the path of depth maps (.npz, folder of PNG or EXR)")
     add("depth_kind", "what given depth maps hold", choices=DEPTH_KINDS)
     add("depth_scale", "integer values a metre in given PNG depth maps", type=float)
-    add(
-        "fov_deg",
-        "horizontal field of view in degrees; else by the metadata, else 60",
-        "--fov",
-        type=float,
-    )
-    add("eye_height_m", "the camera's height over the ground in metres", "--eye-height", type=float)
+    text = "horizontal field of view in degrees; else by the metadata, else 60"
+    add("fov_deg", text, type=float)
+    add("eye_height_m", "the camera's height over the ground in metres", type=float)
     add("metres_per_unit", "multiply all lengths by this", type=float)
     add("max_points", "points of one frame at most", type=int)
     group = parser.add_argument_group("trajectory and room")
@@ -120,7 +116,7 @@ def _generate_options(parser: Parser) -> None:
         "what surrounds the sound; auto: the ground under open sky, else a room",
         choices=ROOMS,
     )
-    add("rt60_s", "reverberation time in seconds", "--rt60", type=float)
+    add("rt60_s", "reverberation time in seconds", type=float)
     add("name", "the scene's name; else that of the folder")
     add("credits", "whom to credit for the video")
 
@@ -136,7 +132,7 @@ def _shot_options(parser: Parser) -> None:
     add("output", "the shot.json to write, beside the bundle", "-o", required=True)
     add("move", "the camera move, see below, or a camera file (JSON)")
     add("mode", "how the sound will be rendered", choices=MODES)
-    add("rt60_s", "reverberation time in seconds; else the bundle's", "--rt60", type=float)
+    add("rt60_s", "reverberation time in seconds; else the bundle's", type=float)
 
 
 def _render_options(parser: Parser) -> None:
@@ -159,7 +155,7 @@ def _preview_options(parser: Parser) -> None:
     add("shot", "the shot.json", required=True)
     add("output", "the video to write (MP4)", "-o", required=True)
     add("audio", "the rendered audio; else it is rendered now")
-    add("width_px", "width of the picture; else the bundle's", "--width", type=int)
+    add("width_px", "width of the picture; else the bundle's", type=int)
 
 
 def _doctor_options(parser: Parser) -> None:
@@ -184,6 +180,12 @@ def _no_options(parser: Parser) -> None:
 _UNITS = ("s", "m", "deg", "px")
 
 
+def _flag(field: str) -> str:
+    """The option of a field: --eye-height for eye_height_m."""
+    name, _, unit = field.rpartition("_")
+    return "--" + (name if unit in _UNITS else field).replace("_", "-")
+
+
 class _Adder:
     """Adds options named after the fields of a settings class; the help shows their defaults."""
 
@@ -191,21 +193,19 @@ class _Adder:
         self._parser = parser
         self._defaults = {field.name: field.default for field in dataclasses.fields(settings)}
 
-    def __call__(self, field: str, text: str, *flags: str, **options: Any) -> None:
-        """`field` becomes positional if it has no default and isn't `required`."""
+    def __call__(self, field: str, text: str, *short: str, **options: Any) -> None:
+        """`field` becomes positional if it has no default and isn't `required`; `short`: a second name such as "-o"."""
         default = self._defaults[field]
         if default is dataclasses.MISSING and not options.get("required"):
             self._parser.add_argument(field, help=text, **options)
             return
         if default not in (None, "", dataclasses.MISSING):
             text = f"{text} (default: {default})"
-        if not any(flag.startswith("--") for flag in flags):
-            flags = (*flags, "--" + field.replace("_", "-"))
         if options.get("type") in (int, float):
             unit = field.rpartition("_")[2]
             options["metavar"] = unit.upper() if unit in _UNITS else "N"
         self._parser.add_argument(
-            *flags, dest=field, help=text, default=argparse.SUPPRESS, **options
+            *short, _flag(field), dest=field, help=text, default=argparse.SUPPRESS, **options
         )
 
 
@@ -218,7 +218,9 @@ def _mark(count: int) -> Callable[[str], str]:
         try:
             Mark.from_json(text, "", count)
         except Sonic4DError:
-            form = "X,Y or X,Y@FRAME" if count == 2 else "X0,Y0,X1,Y1 or X0,Y0,X1,Y1@FRAME"
+            form = "X,Y or X,Y@FRAME"
+            if count == 4:
+                form = "X0,Y0,X1,Y1 or X0,Y0,X1,Y1@FRAME, with the upper left corner first"
             raise argparse.ArgumentTypeError(f'"{text}" is not {form}') from None
         return text
 
@@ -229,7 +231,19 @@ def _mark(count: int) -> Callable[[str], str]:
 
 
 def _do_job(kind: str) -> Callable[[dict[str, Any]], int]:
-    return lambda arguments: run({"kind": kind, **arguments}, Bar())
+    def do(arguments: dict[str, Any]) -> int:
+        bar = Bar()
+
+        def report(event: dict[str, Any]) -> None:
+            if event["event"] == "error" and event["code"] == "bad_option":
+                field, colon, what = event["message"].partition(": ")
+                if colon and field.isidentifier():  # a setting: the user knows it by its option
+                    event = {**event, "message": f"{_flag(field)}: {what}"}
+            bar(event)
+
+        return run({"kind": kind, **arguments}, report)
+
+    return do
 
 
 def _do_file(arguments: dict[str, Any]) -> int:

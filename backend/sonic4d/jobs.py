@@ -8,12 +8,13 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .monitor import Cancelled, Monitor
 from .protocol import Sonic4DError, log_file
 
 Report = Callable[[dict[str, Any]], None]
+T = TypeVar("T")
 
 _PROGRESS_INTERVAL_S = 0.05
 _MAX_MESSAGE = 2000
@@ -26,7 +27,7 @@ _MAX_MESSAGE = 2000
 def _generate(parameters: dict[str, Any], monitor: Monitor) -> Path:
     from .settings import GenerateSettings
 
-    settings = GenerateSettings.from_json(parameters)
+    settings = _settings(GenerateSettings.from_json, parameters)
     monitor.progress("loading", 0, 1)
     from .generate import generate
 
@@ -37,7 +38,7 @@ def _generate(parameters: dict[str, Any], monitor: Monitor) -> Path:
 def _shot(parameters: dict[str, Any], monitor: Monitor) -> Path:
     from .staging import ShotSettings, write_shot
 
-    return write_shot(ShotSettings.from_json(parameters), monitor)
+    return write_shot(_settings(ShotSettings.from_json, parameters), monitor)
 
 
 def _render(parameters: dict[str, Any], monitor: Monitor) -> Path:
@@ -63,7 +64,15 @@ def _preview(parameters: dict[str, Any], monitor: Monitor) -> Path:
     from .preview import PreviewSettings, write_preview
 
     monitor.progress("loading", 1, 1)
-    return write_preview(PreviewSettings.from_json(parameters), monitor)
+    return write_preview(_settings(PreviewSettings.from_json, parameters), monitor)
+
+
+def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
+    """Parameters that aren't possible are bad usage, not a bad file."""
+    try:
+        return from_json(parameters)
+    except Sonic4DError as error:
+        raise Sonic4DError("bad_option", error.message, error.hint) from None
 
 
 JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {

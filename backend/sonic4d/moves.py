@@ -3,8 +3,8 @@
 A move is one or more terms joined by "&", carried out together over the shot, starting and ending softly:
 
     static          the starting view, unmoved
-    x+1.5 y-0.2 z+1 metres to the right, up, forward, along the starting camera's axes
-    phi+5 theta-3   degrees around the pivot, to the right and up, with the pivot held in its place in the picture
+    x+1, y-0.2, z+1 metres to the right, up, forward, along the starting camera's axes
+    phi+5, theta-3  degrees around the pivot, to the right and up, with the pivot held in its place in the picture
     r+2             metres away from the pivot
     orbit:30        30 degrees around the pivot, from 15 on the left to 15 on the right
     turn:20         the camera turns about itself, from 10 degrees to the left to 10 to the right
@@ -71,7 +71,7 @@ def _parse_term(part: str) -> tuple[str, float]:
         raise Sonic4DError(
             "bad_move",
             f'The camera move "{part}" is not understood.',
-            'Examples: "static", "orbit:30", "pan:1.5", "pull-out:2", "x+1.5 & phi+5".',
+            'Join terms by "&". Examples: "static", "orbit:30", "pan:1.5", "pull-out:2", "x+1.5 & phi+5".',
         )
     name, value = match[1], float(match[2].replace(" ", ""))
     limit = _LIMIT.get(name, _LIMIT_M)

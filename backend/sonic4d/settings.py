@@ -35,6 +35,8 @@ class Mark:
                 ) from None
         data = checks.fields(data, where, ("pixels",), ("frame",))
         pixels = checks.array(data["pixels"], f"{where}.pixels", (count,))
+        if count == 4 and (pixels[2:] <= pixels[:2]).any():
+            raise checks.fail(where, "the upper left corner comes first, then the lower right")
         frame = checks.integer(data.get("frame", 0), f"{where}.frame", 0, 10**9)
         return cls(tuple(pixels.tolist()), frame)
 
@@ -109,6 +111,8 @@ class GenerateSettings:
                 data[key] = Mark.from_json(value, key, 2 if key == "point" else 4)
             else:
                 data[key] = checks.text(value, key, choices.get(key), allow_empty=key == "credits")
+        if data.get("patch", 1) % 2 == 0:
+            raise checks.fail("patch", "the number of pixels must be odd")
         if "point" in data and "box" in data:
             raise checks.fail("generate job", 'give "point" or "box", not both')
         return cls(**{**data, "video": Path(data["video"]), "output": Path(data["output"])})

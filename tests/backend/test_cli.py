@@ -96,6 +96,7 @@ def test_help_shows_defaults_and_units(capsys: Capture) -> None:
         (["generate", "in.mp4", "-o", "x", "--point", "1,2@-1"], "X,Y@FRAME"),
         (["generate", "in.mp4", "-o", "x", "--point", "1,nan"], "X,Y@FRAME"),
         (["generate", "in.mp4", "-o", "x", "--box", "1,2"], "X0,Y0,X1,Y1@FRAME"),
+        (["generate", "in.mp4", "-o", "x", "--box", "9,9,5,20"], "upper left corner first"),
         (["generate", "in.mp4", "-o", "x", "--point", "1,2", "--box", "1,2,3,4"], "not allowed"),
         (["shot", "in.sonic4d", "-o", "shot.json", "--mode", "loud"], "'loud'"),
         (["run", "job.json", "--progress", "dots"], "'dots'"),
@@ -105,6 +106,26 @@ def test_bad_usage(argv: list[str], words: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(argv)
     assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["generate", "in.mp4", "-o", "x", "--fov", "200"], "--fov: 200.0 is outside 1 to 170."),
+        (["generate", "in.mp4", "-o", "x", "--start=-1"], "--start: -1.0 is outside"),
+        (["generate", "in.mp4", "-o", "x", "--duration", "nan"], "--duration: a finite number"),
+        (["generate", "in.mp4", "-o", "x", "--patch", "4"], "--patch: the number of pixels"),
+        (["generate", "in.mp4", "-o", ""], "--output: a text"),
+        (["shot", "a.sonic4d", "-o", "s.json", "--rt60=-1"], "--rt60: -1.0 is outside"),
+        (["preview", "a", "--shot", "b", "-o", "c.mp4", "--width", "1"], "--width: 1 is outside"),
+        (["preview", "a", "--shot", "b", "-o", "c"], '"c" is no MP4 file name'),
+    ],
+)
+def test_impossible_values_are_bad_usage_told_by_option(
+    argv: list[str], words: str, capsys: Capture
+) -> None:
+    assert cli.main(argv) == 2
     assert words in capsys.readouterr().err
 
 

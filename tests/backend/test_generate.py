@@ -316,7 +316,6 @@ def failing(media: Path, folder: Path, **values: Any) -> Sonic4DError:
         ({"max_frames": 5}, "wrong_depth_count"),
         ({"metres_per_unit": 100_000}, "scene_too_large"),
         ({"grounding": "qwen-vl", "point": None}, "no_grounding"),
-        ({"patch": 4}, "bad_option"),
     ],
 )
 def test_bad_input(media: Path, tmp_path: Path, values: dict[str, Any], code: str) -> None:
