@@ -165,9 +165,14 @@ def _existing(path: Path) -> Path:
 
 def read_bundle(folder: Path) -> Bundle:
     """Read and validate a bundle folder. Raises `Sonic4DError` for anything missing, truncated or malformed."""
-    if not folder.is_dir():
+    if not (folder / BUNDLE_JSON).is_file():
+        what = f"There is no scene bundle {folder}"
+        if folder.is_dir():
+            what = f"{folder} is no scene bundle: it has no {BUNDLE_JSON}"
         raise Sonic4DError(
-            "missing_bundle", f"There is no scene bundle {folder}.", f"Give a folder NAME{SUFFIX}."
+            "missing_bundle",
+            f"{what}.",
+            f"Give a folder NAME{SUFFIX} that `sonic4d generate` made.",
         )
     keys = (
         "name",
@@ -188,8 +193,11 @@ def read_bundle(folder: Path) -> Bundle:
     data = read_json(folder / BUNDLE_JSON, "a scene bundle")
     data = checks.fields(data, BUNDLE_JSON, ("sonic4d_bundle", *keys))
     if data["sonic4d_bundle"] != BUNDLE_VERSION:
-        raise checks.fail(
-            BUNDLE_JSON, f"version {data['sonic4d_bundle']!r} is not {BUNDLE_VERSION}"
+        raise Sonic4DError(
+            "bad_version",
+            f"The scene bundle has version {str(data['sonic4d_bundle'])[:20]}; this Sonic4D reads "
+            f"version {BUNDLE_VERSION}.",
+            "Update Sonic4D, or generate the scene again.",
         )
     n = checks.integer(data["frame_count"], "frame_count", 1, MAX_FRAMES)
     has_background = checks.boolean(data["has_background"], "has_background")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ def new_file(target: Path) -> Iterator[Path]:
 
     Otherwise nothing is left behind. Raises `Sonic4DError` where the disk is full or the folder can't be written.
     """
+    check_new_file(target)
     try:
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -36,12 +38,32 @@ def new_file(target: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def check_new_file(target: Path) -> None:
+    """Raise the `Sonic4DError` that long work before `new_file` would end in."""
+    folder = target.parent
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError
+        if not folder.exists():
+            raise Sonic4DError(
+                "missing_folder", f"There is no folder {folder}.", "Create it first."
+            )
+        if target.is_dir():
+            raise Sonic4DError("exists", f"{target} is a folder.", "Choose another file name.")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, "its folder is write-protected")
+    except OSError as error:
+        raise _not_written(target, error) from None
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target` that becomes `target` when the block ends well, and is removed otherwise.
 
     Raises `Sonic4DError` where `target` exists already or can't be written.
     """
+    if not target.name:
+        raise Sonic4DError("bad_option", f"{target} names no folder to make.", "Give it a name.")
     if os.path.lexists(target):
         raise Sonic4DError(
             "exists", f"{target} exists already.", "Choose another name, or remove it first."
@@ -57,6 +79,9 @@ def new_folder(target: Path) -> Iterator[Path]:
         os.replace(work, target)
     except OSError as error:
         raise _not_written(target, error) from None
+    except Sonic4DError as error:  # of a file in it
+        message = error.message.replace(str(work), str(target))
+        raise Sonic4DError(error.code, message, error.hint) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -68,8 +93,11 @@ def write_json(target: Path, data: Any) -> None:
 
 
 def _not_written(target: Path, error: OSError) -> Sonic4DError:
+    why = error.strerror or str(error)
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        why = "a file stands where a folder should be"
     return Sonic4DError(
         "not_written",
-        f"{target} can't be written: {error.strerror or error}.",
+        f"{target} can't be written: {why.rstrip('.')}.",
         "Make room on the disk or choose another folder.",
     )

@@ -37,7 +37,7 @@ from .scene.geometric import geometric_depth
 from .scene.motion import MotionAnalysis, analyse_motion
 from .scene.shots import continuous_shots
 from .settings import GenerateSettings, Mark
-from .sources.find import Finding, SourceSettings, find_source
+from .sources.find import Finding, SourceSettings, check_source, find_source
 from .sources.trajectory import Track, trajectory
 
 Array = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
     then nothing is left behind.
     """
     target = settings.output
-    if target.suffix != SUFFIX:
+    if target.name and target.suffix != SUFFIX:
         target = target.with_name(target.name + SUFFIX)
     with new_folder(target) as folder:
         bundle = _fill(folder, settings, monitor)
@@ -92,15 +92,15 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         start_s=clip.start_s + float(first / clip.frame_rate),
         warnings=(*clip.warnings, *warnings),
     )
+    source_settings = _source_settings(clip, first, settings)
+    check_source(source_settings, shot.frames)
     mono, audio_expert, audio_warnings = _sound(shot, settings, monitor)
     k, fov_reason = _intrinsics(shot, settings.fov_deg)
     maps = _depth_maps(clip, first, end, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
     depth, depth_expert = _depth(shot, maps, motion, k, settings, monitor)
     monitor.progress("source", 0, 1)
-    finding = find_source(
-        shot.frames, mono, shot.frame_rate, motion, _source_settings(clip, first, settings), monitor
-    )
+    finding = find_source(shot.frames, mono, shot.frame_rate, motion, source_settings, monitor)
     track = trajectory(
         finding.boxes,
         depth.depth_m,

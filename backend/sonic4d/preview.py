@@ -14,6 +14,7 @@ import numpy.typing as npt
 from . import checks
 from .acoustics.render import render_to_file
 from .bundle import BACKGROUND, Bundle, cloud_file, read_bundle
+from .files import check_new_file
 from .geometry.ply import read_ply
 from .geometry.splat import splat
 from .media.video import write_video
@@ -48,6 +49,11 @@ class PreviewSettings:
 
 def write_preview(settings: PreviewSettings, monitor: Monitor) -> Path:
     """Write an MP4 of the shot; returns its path. Pixels that no point covers stay black."""
+    if settings.output.suffix.lower() != ".mp4":
+        raise Sonic4DError(
+            "bad_option", f'"{settings.output.name}" is no MP4 file name.', "End it with .mp4."
+        )
+    check_new_file(settings.output)
     bundle, shot = read_bundle(settings.bundle), read_shot(settings.shot)
     if shot.frame_count != bundle.frame_count or shot.frame_rate != bundle.frame_rate:
         raise Sonic4DError(

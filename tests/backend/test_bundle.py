@@ -120,7 +120,7 @@ def test_a_missing_file_is_named(bundle: Bundle, name: str) -> None:
     (bundle.folder / name).unlink()
     with pytest.raises(Sonic4DError, match=Path(name).name) as caught:
         read_bundle(bundle.folder)
-    assert caught.value.code in ("bad_bundle", "missing_file")
+    assert caught.value.code in ("bad_bundle", "missing_bundle")
 
 
 @pytest.mark.parametrize("name", [BUNDLE_JSON, BACKGROUND, cloud_file(1)])
@@ -134,8 +134,19 @@ def test_a_truncated_file_is_named(bundle: Bundle, name: str) -> None:
 def test_no_bundle_there(tmp_path: Path) -> None:
     with pytest.raises(Sonic4DError, match="no scene bundle"):
         read_bundle(tmp_path / "none.sonic4d")
-    with pytest.raises(Sonic4DError, match="no file"):
+    with pytest.raises(Sonic4DError, match="no scene bundle"):
         read_bundle(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(Sonic4DError, match="no scene bundle"):
+        read_bundle(tmp_path / "file")
+
+
+def test_a_newer_version_is_told(bundle: Bundle) -> None:
+    path = bundle.folder / BUNDLE_JSON
+    path.write_text(path.read_text().replace('"sonic4d_bundle": 1', '"sonic4d_bundle": 2'))
+    with pytest.raises(Sonic4DError, match="version 2") as caught:
+        read_bundle(bundle.folder)
+    assert "Update" in caught.value.hint
 
 
 WRONG: list[tuple[str, Any]] = [
@@ -265,3 +276,25 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, write: Callable[[Path], 
     assert caught.value.hint
     with pytest.raises(Sonic4DError, match="can't be written"):
         write(tmp_path / ("a" * 300))
+
+
+@pytest.mark.parametrize("name", ["/", "."])
+def test_a_folder_without_a_name(name: str) -> None:
+    with pytest.raises(Sonic4DError, match="names no folder"), new_folder(Path(name)):
+        pass
+
+
+def test_a_file_in_the_place_of_a_folder_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(Sonic4DError, match="is a folder"), new_file(tmp_path):
+        raise AssertionError("it went to work")
+    with pytest.raises(Sonic4DError, match="no folder"), new_file(tmp_path / "none" / "a"):
+        raise AssertionError("it went to work")
+    assert listing(tmp_path) == []
+
+
+def test_what_fails_in_a_new_folder_is_told_by_its_final_name(tmp_path: Path) -> None:
+    target = tmp_path / "a.sonic4d"
+    with pytest.raises(Sonic4DError) as caught, new_folder(target) as work:
+        write_file(work / "none" / "b")
+    assert str(target / "none") in caught.value.message
+    assert str(work) not in caught.value.message

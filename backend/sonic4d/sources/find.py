@@ -64,31 +64,21 @@ def find_source(
 
     frames (n, H, W, 3) RGB, mono (samples,) at 48 kHz from the first frame on, motion: the analysis of the same frames. A
     marked object is tracked; else it is the moving thing that goes with the sound, else the largest. Raises
-    `Sonic4DError` for a mark outside the clip, and where nothing moves.
+    `Sonic4DError` where nothing moves, and what `check_source` raises.
     """
-    if settings.point and settings.box:
-        raise Sonic4DError("bad_option", "Both a point and a box are given.", "Give one of them.")
+    check_source(settings, frames)
     if settings.box:
         *box, index = settings.box
-        box = _valid_box(box, frames)
-        _check_frame(index, len(frames))
+        box = np.clip(box, 0, 1)
         return _tracked(frames, box, index, "box", "marked by a box", monitor)
     if settings.point:
         x, y, index = settings.point
-        _check_point(x, y)
-        _check_frame(index, len(frames))
         mover = mover_at((x, y), index, motion)
         if mover is not None:
             how = "marked by a point: the moving thing there"
             return _moving(frames, mover, index, "point", how, monitor)
         box, how = box_around(frames[index], (x, y))
         return _tracked(frames, box, index, "point", f"marked by a point: {how}", monitor)
-    if settings.grounding not in ("auto", "motion"):
-        raise Sonic4DError(
-            "no_grounding",
-            f'The grounding expert "{settings.grounding}" is not installed.',
-            f"Use --grounding motion. {MARK_HINT}",
-        )
     warnings = ()
     if settings.sound_source:
         warnings = (
@@ -100,6 +90,26 @@ def find_source(
     best = most_typical_frame(choice.mover.boxes)
     finding = _moving(frames, choice.mover, best, choice.found_by, choice.reason, monitor)
     return replace(finding, warnings=warnings + finding.warnings)
+
+
+def check_source(settings: SourceSettings, frames: Frames) -> None:
+    """Raises `Sonic4DError` for a mark outside the clip, one that can't be followed, and an expert that isn't there."""
+    if settings.point and settings.box:
+        raise Sonic4DError("bad_option", "Both a point and a box are given.", "Give one of them.")
+    if settings.box:
+        *box, index = settings.box
+        _check_box(box, frames)
+        _check_frame(index, len(frames))
+    elif settings.point:
+        x, y, index = settings.point
+        _check_point(x, y)
+        _check_frame(index, len(frames))
+    elif settings.grounding not in ("auto", "motion"):
+        raise Sonic4DError(
+            "no_grounding",
+            f'The grounding expert "{settings.grounding}" is not installed.',
+            f"Use --grounding motion. {MARK_HINT}",
+        )
 
 
 def _moving(
@@ -157,8 +167,7 @@ def _check_frame(index: int, n: int) -> None:
         )
 
 
-def _valid_box(box: list[float], frames: Frames) -> Array:
-    """The part of the box that lies in the picture."""
+def _check_box(box: list[float], frames: Frames) -> None:
     corners = "Give the upper left corner first: X0,Y0,X1,Y1 in pixels."
     x0, y0, x1, y1 = box
     if not all(map(math.isfinite, box)) or x1 <= x0 or y1 <= y0:
@@ -170,10 +179,8 @@ def _valid_box(box: list[float], frames: Frames) -> Array:
     height, width = frames.shape[1:3]
     scale = working_size(height, width)[1] / width
     if (sides * (width, height) * scale < MIN_SIDE_PX).any():
-        least = math.ceil(MIN_SIDE_PX / scale)
         raise Sonic4DError(
             "box_too_small",
-            f"The box is too small to be followed: it needs {least} pixels each way.",
+            "The box is too small to be followed.",
             "Draw it larger, or give a --point instead.",
         )
-    return inside
