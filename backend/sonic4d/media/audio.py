@@ -94,10 +94,11 @@ def _fill(
     """Decode into `samples`, whose first one is number `first` of the file's time line."""
     packed = av.AudioResampler("flt")  # PyAV reads past the end of planar frames of 8 channels
     position = None
-    any_sound = False
+    any_sound = damaged = False
     for frame in decoded(container, stream, first / source_hz):
         monitor.check()
         if frame is None:
+            damaged = True
             continue
         any_sound = True
         time_s = None if frame.time is None else frame.time - zero_s(container)
@@ -114,10 +115,12 @@ def _fill(
                 samples[low:high] = block[low - begin : high - begin]
         if position - first >= len(samples):
             return
-    if not any_sound:
+    # A sound that ends before the part that is wanted is silence.
+    if damaged and not any_sound or position is None and first <= 0:
+        what = "can't be decoded" if damaged else "is empty"
         raise Sonic4DError(
             "bad_audio",
-            "The sound track can't be decoded.",
+            f"The sound of {Path(container.name).name} {what}.",
             "Check that it plays elsewhere, or give another file with --audio FILE.",
         )
 
@@ -128,4 +131,4 @@ def write_wav(path: Path, audio: npt.NDArray[np.float32], rate_hz: int) -> None:
         try:
             soundfile.write(work, np.asarray(audio, np.float32).T, rate_hz, subtype="FLOAT")
         except soundfile.LibsndfileError as error:
-            raise OSError(error.error_string) from None
+            raise OSError(f"{error.error_string} Is the disk full?") from None

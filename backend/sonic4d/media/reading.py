@@ -18,6 +18,8 @@ SEEK_MARGIN_S = 0.5  # decoders need a little before the first sample or picture
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
     """A media file, open for reading. Raises `Sonic4DError` where there is none or FFmpeg doesn't know it."""
+    if path.is_dir():
+        raise Sonic4DError("missing_file", f"{path} is a folder.", "Give a file.")
     if not path.is_file():
         raise Sonic4DError("missing_file", f"There is no file {path}.", "Check the path.")
     try:

@@ -120,7 +120,8 @@ def read_clip(
             "are used. Choose the part with --start and --duration, or raise --max-frames."
         )
     # Lengths in headers include the sound, which may be a little longer.
-    if undecodable or len(frames) < expected - max(2, rate / 2):
+    incomplete = length_s is not None and len(frames) < expected - max(2, rate / 2)
+    if undecodable or incomplete:
         warnings.append(
             f"The video is damaged or incomplete; {len(frames)} frames up to {end_s:.2f} s could be read."
         )
@@ -172,6 +173,8 @@ def _nothing_there(path: Path, start_s: float, last_s: float) -> Sonic4DError:
 def _constant_rate(stream: av.VideoStream, path: Path) -> Fraction:
     """The exact rate a stream is read at: the usual rate nearest to its average if within 2 %, else the average itself."""
     told = (stream.average_rate, stream.guessed_rate)
+    if stream.duration is None and stream.container.duration is None:
+        told = told[::-1]  # a raw stream without times: its average is the demuxer's default
     rate = next((r for r in told if r and 1 <= r <= 240), None) or _measured_rate(path)
     usual = min(USUAL_RATES, key=lambda known: abs(known / rate - 1))
     return usual if abs(usual / rate - 1) <= 0.02 else rate.limit_denominator(1001)

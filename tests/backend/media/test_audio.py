@@ -155,6 +155,17 @@ def test_not_a_number(tmp_path: Path, value: float) -> None:
         read_mono(tmp_path / "a.wav", 0, 1)
 
 
+def test_a_file_that_ends_before_the_part_is_silent(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(1), RATE)
+    assert not read_mono(tmp_path / "a.wav", 5, 1).any()
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), RATE)
+    with pytest.raises(Sonic4DError, match=r"a\.wav is empty"):
+        read_mono(tmp_path / "a.wav", 0, 1)
+
+
 def test_a_cut_off_file_is_silent_after_its_end(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 3 * RATE), RATE)
@@ -183,5 +194,5 @@ def test_wav_channels_and_precision(tmp_path: Path) -> None:
 
 
 def test_wav_into_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(Sonic4DError, match="can't be written"):
+    with pytest.raises(Sonic4DError, match="no folder"):
         write_wav(tmp_path / "no" / "a.wav", tone(0.1), RATE)

@@ -118,6 +118,11 @@ def test_a_nonsense_rate_is_measured_instead(make_clip: ClipMaker) -> None:
     assert indices(clip.frames) == list(range(20))
 
 
+def test_a_raw_stream_has_its_own_rate_and_is_not_damaged(make_clip: ClipMaker) -> None:
+    clip = read_clip(make_clip("clip.h264", frames=20, rate=24))
+    assert (len(clip.frames), clip.frame_rate, clip.warnings) == (20, 24, ())
+
+
 def test_never_enlarges_and_keeps_the_aspect(make_clip: ClipMaker) -> None:
     path = make_clip(frames=2, size=(128, 96))
     assert read_clip(path).frames.shape[1:3] == (96, 128)
@@ -319,7 +324,7 @@ def test_what_is_no_video(tmp_path: Path, content: bytes | None, code: str) -> N
 
 
 def test_a_folder_is_no_video(tmp_path: Path) -> None:
-    with pytest.raises(Sonic4DError, match="no file"):
+    with pytest.raises(Sonic4DError, match="is a folder"):
         read_clip(tmp_path)
 
 
@@ -448,5 +453,5 @@ def test_a_full_disk_is_told_and_keeps_the_old_file(
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Sonic4DError, match="can't be written"):
+    with pytest.raises(Sonic4DError, match="no folder"):
         write_video(tmp_path / "no" / "out.mp4", np.zeros((1, 48, 64, 3), np.uint8), Fraction(25))
