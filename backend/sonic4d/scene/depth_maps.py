@@ -78,6 +78,8 @@ def read_depth_maps(
 
 def _npz_maps(path: Path) -> tuple[int, Iterator[Map]]:
     """Count and maps of a .npz, decompressed one by one (the header may promise more than there is memory)."""
+    if not zipfile.is_zipfile(path):
+        raise _unusable(path, "it is no .npz file, or it is damaged")
     archive = zipfile.ZipFile(path)
     names = [name for name in archive.namelist() if name.endswith(".npy")]
     preferred = [f"{name}.npy" for name in NPZ_NAMES if f"{name}.npy" in names]
@@ -110,7 +112,7 @@ def _folder_maps(folder: Path, scale: float) -> tuple[int, Iterator[Map]]:
         raise Sonic4DError(
             "missing_file",
             f"There is no file or folder {folder}.",
-            "Give a .npz or a folder with --depth PATH.",
+            "Use --depth geometric, or give a .npz or a folder with --depth PATH.",
         )
     for suffix in (".png", ".exr"):
         files = [file for file in folder.iterdir() if file.suffix.lower() == suffix]

@@ -31,15 +31,15 @@ GUIDED_ABOVE = 1.2  # times the working size: then outlines are drawn anew in th
 
 _MOVES = (
     "The camera moves through the scene, or there is too little texture to follow it, so the picture is"
-    " shown on a leaning board. Keep camera moves within 8 degrees, or use a learned depth expert."
+    " shown on a leaning board. Keep camera moves within 8 degrees, or give depth maps of another tool: --depth PATH."
 )
 _SHORT = (
     "The clip is too short to tell what moves in it, so the picture is shown on a leaning board. Keep"
-    " camera moves within 8 degrees, or use a learned depth expert."
+    " camera moves within 8 degrees, or give depth maps of another tool: --depth PATH."
 )
 _NO_GROUND = (
     "No ground can be told from the rest of the picture, so its background is shown on a leaning board."
-    " Keep camera moves within 8 degrees, or use a learned depth expert."
+    " Keep camera moves within 8 degrees, or give depth maps of another tool: --depth PATH."
 )
 _NOT_A_TURN = (
     "The camera doesn't just turn, it also travels or zooms a little: subjects may drift slightly against"
