@@ -21,11 +21,13 @@ os.environ.setdefault(OVERRIDE, str(ROOT / ".venv/backend/bin/python"))
 
 # Every channel of the first sound track, as the decoder gives it: (channels, samples) float32.
 _DECODE = """
-import sys, av, numpy
+import io, sys, av, numpy
 with av.open(sys.argv[1]) as file:
     resampler = av.AudioResampler(format="fltp")
     frames = [new.to_ndarray() for old in file.decode(audio=0) for new in resampler.resample(old)]
-numpy.save(sys.stdout.buffer, numpy.concatenate(frames, axis=1))
+whole = io.BytesIO()
+numpy.save(whole, numpy.concatenate(frames, axis=1))
+sys.stdout.buffer.write(whole.getvalue())  # numpy itself can't always write to a pipe
 """
 _DESCRIBE = """
 import sys, av

@@ -30,10 +30,9 @@ def backend_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_environment(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-    paths = f"{BACKEND}\n{sysconfig.get_path('purelib')}\n"
-    (packages / "backend.pth").write_text(paths, encoding="utf-8")
     startup = f"import runpy; runpy.run_path({str(EXTRA_JOBS)!r})"  # runs with -I, too
-    (packages / "sitecustomize.py").write_text(startup, encoding="utf-8")
+    lines = f"{BACKEND}\n{sysconfig.get_path('purelib')}\n{startup}\n"
+    (packages / "backend.pth").write_text(lines, encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
