@@ -2,7 +2,7 @@
 
 Time runs in blocks of `BLOCK` samples with a knot at every bound. At each knot a path's travel time is solved exactly
 (the source where it was when it sent, the listener where it is now: Doppler shift both ways); between knots the
-delay to each ear is a C1 cubic and the head's weights are parabolas, so that fast motion stays free of clicks.
+delay to each ear is a C1 cubic and the receiver's weights are parabolas, so that fast motion stays free of clicks.
 Everything is a function of absolute time only: any cutting into blocks and any number of threads give the same bytes.
 
 Compiled code is cached per file: after a change of a constant or function imported from elsewhere, save this file anew.
@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from .hrtf import COMPONENTS
 from .image_source import SHORTEST_DISTANCE_M, SPEED_OF_SOUND
 from .spectral_buses import OVERSAMPLING
 from .sphere_table import spline_weights
@@ -26,7 +25,6 @@ Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
 BLOCK = 64
-BUSES = 2 * COMPONENTS  # left ear's, then right ear's
 _KNOTS_PER_TASK = 16
 _BLOCKS_PER_TASK = 16
 _NEWTON_STEPS = 5
@@ -35,7 +33,7 @@ _SHARPEST_BEND = 0.5  # samples; sharper turns within a block are rounded off
 # A block's sound lasted between these many blocks when it was sent; beyond (a jump, or nearly the speed of sound),
 # the old and the new delay are crossfaded instead.
 _SLOWEST, _FASTEST = 0.25, 3.0
-_LONGEST_ITD = 2048  # oversampled samples: 2 ms (see `hrtf`) at the highest rate
+_LONGEST_ITD = 2048  # oversampled samples: 2 ms (see `receivers`) at the highest rate
 
 
 @njit(parallel=True, fastmath=True, cache=True, nogil=True)
@@ -61,18 +59,19 @@ def solve_paths(
 
     source: `trajectories.control_points` in the room's coordinates; times_s (knots,), listener (knots, 3), axes
     (knots, 3, 3) rows forward, left, up of the head; images: position = offset + sign * source, (images, 3);
-    shares, longest_m: see `PathSpectra`; tables: see `Hrtf`.
-    Written: delay (knots, images, 2) to each ear in samples; share (knots, images, buses);
-    weight (knots, images, BUSES) with the distance's gain 1 / (4 pi d) in it.
+    shares, longest_m: see `PathSpectra`; tables: see `Receiver`.
+    Written: delay (knots, images, ears) in samples; share (knots, images, spectral buses);
+    weight (knots, images, buses) with the distance's gain 1 / (4 pi d) in it.
     """
-    knots, images = delay.shape[0], delay.shape[1]
+    knots, images, ears = delay.shape
+    buses = weight.shape[2]
     steps = shares.shape[1] - 1
     rows = weight_table.reshape(weight_table.shape[0], -1)
     spectral = shares.shape[2]
     for task in prange((knots + _KNOTS_PER_TASK - 1) // _KNOTS_PER_TASK):
         position, velocity, away = np.empty(3), np.empty(3), np.empty(3)
         head, spline = np.empty(3), np.empty(16)
-        mixed = np.empty(BUSES, np.float32)
+        mixed = np.empty(buses, np.float32)
         for knot in range(task * _KNOTS_PER_TASK, min((task + 1) * _KNOTS_PER_TASK, knots)):
             for image in range(images):
                 # Newton's method on c t = |image(now - t) - listener(now)|, always from t = 0, so that the result
@@ -108,19 +107,19 @@ def solve_paths(
                 for n in range(16):
                     onset = onset_table[row + n // 4, column + n % 4]
                     left_s += spline[n] * onset[0]
-                    right_s += spline[n] * onset[1]
+                    right_s += spline[n] * onset[ears - 1]
                 for n in range(4):
                     f0, f1 = np.float32(spline[4 * n]), np.float32(spline[4 * n + 1])
                     f2, f3 = np.float32(spline[4 * n + 2]), np.float32(spline[4 * n + 3])
-                    strip = rows[row + n, column * BUSES : (column + 4) * BUSES]
-                    for p in range(BUSES):
-                        near = f0 * strip[p] + f1 * strip[p + BUSES]
-                        mixed[p] += near + f2 * strip[p + 2 * BUSES] + f3 * strip[p + 3 * BUSES]
+                    strip = rows[row + n, column * buses : (column + 4) * buses]
+                    for p in range(buses):
+                        near = f0 * strip[p] + f1 * strip[p + buses]
+                        mixed[p] += near + f2 * strip[p + 2 * buses] + f3 * strip[p + 3 * buses]
                 delay[knot, image, 0] = (travel_s + left_s) * rate_hz
-                delay[knot, image, 1] = (travel_s + right_s) * rate_hz
+                delay[knot, image, ears - 1] = (travel_s + right_s) * rate_hz
                 gain = np.float32(1 / (4 * math.pi * max(distance_m, SHORTEST_DISTANCE_M)))
                 heard = weight[knot, image]
-                for p in range(BUSES):
+                for p in range(buses):
                     heard[p] = gain * mixed[p]
 
                 where = min(math.sqrt(distance_m / longest_m) * steps, steps - 1e-6)
@@ -228,17 +227,18 @@ def _hear(
     work: Float32,
     heard: Float32,
 ) -> None:
-    """A block of one path at both ears, `heard` (2, BLOCK), read from `sound` at oversampled positions `first` (2,) to
-    `last` (2,) with bends (2 ends, 2 ears); silence where `sound` doesn't reach."""
-    start = int(math.floor(min(first[0], first[1]) / OVERSAMPLING)) - 1
-    count = int(math.ceil(max(last[0], last[1]) / OVERSAMPLING)) + 2 - start
+    """A block of one path at every ear, `heard` (ears, BLOCK), read from `sound` at oversampled positions `first` (ears,)
+    to `last` (ears,) with bends (2 ends, ears); silence where `sound` doesn't reach."""
+    ears = first.size
+    start = int(math.floor(min(first[0], first[ears - 1]) / OVERSAMPLING)) - 1
+    count = int(math.ceil(max(last[0], last[ears - 1]) / OVERSAMPLING)) + 2 - start
     if start < 0 or start + count > sound.shape[2]:
         heard[:] = 0
         return
     mixed = work[: OVERSAMPLING * count].reshape(OVERSAMPLING, count)
-    middle0, middle1 = (first[0] + first[1]) / 2, (last[0] + last[1]) / 2
+    middle0, middle1 = (first[0] + first[ears - 1]) / 2, (last[0] + last[ears - 1]) / 2
     _mix(sound, share0, share1, middle0, middle1, start, counting, mixed)
-    for ear in range(2):
+    for ear in range(ears):
         first_here = first[ear] - start * OVERSAMPLING
         last_here = last[ear] - start * OVERSAMPLING
         _read(
@@ -253,19 +253,20 @@ def _add_weighted(
     arch: Float32,
     weight: Float32,
     first: int,
+    end: int,
     ramped: Float32,
     arched: Float32,
     total: Float32,
 ) -> None:
-    """Add a path's block `heard` (BLOCK,) to COMPONENTS rows of `total` (BUSES * BLOCK,), from row `first` on.
+    """Add a path's block `heard` (BLOCK,) to the rows from `first` to `end` of `total` (buses * BLOCK,).
 
-    weight (4, BUSES) at the knots before, at the start, at the end and after; between the two in the middle the
+    weight (4, buses) at the knots before, at the start, at the end and after; between the two in the middle the
     weights follow the chord, plus a parabola with half the sum of the second differences at both ends.
     """
     for i in range(BLOCK):
         ramped[i] = ramp[i] * heard[i]
         arched[i] = arch[i] * heard[i]
-    for p in range(first, first + COMPONENTS, 2):
+    for p in range(first, end - 1, 2):
         level0, level1 = weight[1, p], weight[1, p + 1]
         slope0, slope1 = weight[2, p] - level0, weight[2, p + 1] - level1
         turn0 = (weight[0, p] - level0 - weight[2, p] + weight[3, p]) * np.float32(0.5)
@@ -274,6 +275,13 @@ def _add_weighted(
         for i in range(BLOCK):
             rows[i] += level0 * heard[i] + slope0 * ramped[i] + turn0 * arched[i]
             rows[i + BLOCK] += level1 * heard[i] + slope1 * ramped[i] + turn1 * arched[i]
+    if (end - first) % 2:
+        p = end - 1
+        level0, slope0 = weight[1, p], weight[2, p] - weight[1, p]
+        turn0 = (weight[0, p] - level0 - weight[2, p] + weight[3, p]) * np.float32(0.5)
+        row = total[p * BLOCK : end * BLOCK]
+        for i in range(BLOCK):
+            row[i] += level0 * heard[i] + slope0 * ramped[i] + turn0 * arched[i]
 
 
 @njit(parallel=True, fastmath=True, cache=True, nogil=True)
@@ -286,28 +294,29 @@ def add_paths(
     reader: Float32,
     buses: Float32,
 ) -> None:
-    """Add the sound of all paths to `buses` (BUSES, blocks * BLOCK).
+    """Add the sound of all paths to `buses` (buses, blocks * BLOCK): the first ear's, then the second ear's.
 
     sound (spectral buses, OVERSAMPLING, samples), sample n at [:, n % OVERSAMPLING, n // OVERSAMPLING], starting `history` samples before the first block; delay, share,
     weight: see `solve_paths`, from the knot before the first block to the one after the last block's end.
     """
-    blocks, images = delay.shape[0] - 3, delay.shape[1]
+    blocks, images, ears = delay.shape[0] - 3, delay.shape[1], delay.shape[2]
+    components = len(buses) // ears
     span = np.float64(OVERSAMPLING * BLOCK)
     for task in prange((blocks + _BLOCKS_PER_TASK - 1) // _BLOCKS_PER_TASK):
         work = np.empty(int(_FASTEST * span) + _LONGEST_ITD, np.float32)
         counting = np.arange(work.size).astype(np.float32)
         ramp = counting[:BLOCK] / np.float32(BLOCK)
         arch = ramp * (ramp - np.float32(1)) * np.float32(0.5)
-        heard, late = np.empty((2, BLOCK), np.float32), np.empty((2, BLOCK), np.float32)
+        heard, late = np.empty((ears, BLOCK), np.float32), np.empty((ears, BLOCK), np.float32)
         ramped, arched = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-        total = np.empty(BUSES * BLOCK, np.float32)
-        first, last, bend = np.empty(2), np.empty(2), np.empty((2, 2), np.float32)
+        total = np.empty(len(buses) * BLOCK, np.float32)
+        first, last, bend = np.empty(ears), np.empty(ears), np.empty((2, ears), np.float32)
         for block in range(task * _BLOCKS_PER_TASK, min((task + 1) * _BLOCKS_PER_TASK, blocks)):
             total[:] = 0
             for image in range(images):
                 share0, share1 = share[block + 1, image], share[block + 2, image]
                 smooth = True
-                for ear in range(2):
+                for ear in range(ears):
                     before, now = delay[block, image, ear], delay[block + 1, image, ear]
                     then, after = delay[block + 2, image, ear], delay[block + 3, image, ear]
                     first[ear] = (block * BLOCK + history - now) * OVERSAMPLING
@@ -330,29 +339,31 @@ def add_paths(
                         sound, last - span, last, bend, share0, share1, reader, counting, work, late
                     )  # fmt: skip
                     heard += ramp * (late - heard)
-                for ear in range(2):
+                for ear in range(ears):
                     _add_weighted(
                         heard[ear], ramp, arch, weight[block : block + 4, image],
-                        ear * COMPONENTS, ramped, arched, total,
+                        ear * components, (ear + 1) * components, ramped, arched, total,
                     )  # fmt: skip
-            for p in range(BUSES):
+            for p in range(len(buses)):
                 for i in range(BLOCK):
                     buses[p, block * BLOCK + i] += total[p * BLOCK + i]
 
 
 @njit(parallel=True, fastmath=True, cache=True, nogil=True)
 def filter_buses(buses: Float32, basis: Float32, output: Float32) -> None:
-    """Sum the head's filters: output (2, n) of buses (BUSES, taps + n), whose first `taps` samples are the past."""
-    taps, count = basis.shape[1], output.shape[1]
+    """Sum the head's filters `basis` (components, taps): output (ears, n) of buses (ears * components, taps + n), whose
+    first `taps` samples are the past."""
+    components, taps = basis.shape
+    ears, count = output.shape
     piece = 4 * BLOCK
     for task in prange((count + piece - 1) // piece):
         start = task * piece
         size = min(piece, count - start)
         total = np.empty(size, np.float32)
-        for ear in range(2):
+        for ear in range(ears):
             total[:] = 0
-            for p in range(COMPONENTS):
-                row = buses[ear * COMPONENTS + p]
+            for p in range(components):
+                row = buses[ear * components + p]
                 for tap in range(0, taps, 8):
                     h = basis[p, tap : tap + 8]
                     h0, h1, h2, h3, h4, h5, h6, h7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]

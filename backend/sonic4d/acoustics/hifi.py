@@ -1,8 +1,8 @@
-"""The hifi renderer: what a moving listener with a human head hears of moving sources in a room.
+"""The hifi renderer: what a moving listener hears of moving sources in a room, with a human head or other `receivers`.
 
 Direct sound and the reflections up to third order are delay lines (`delay_lines`) with the true Doppler shift of both
-ends, the walls' and the air's spectrum (`spectral_buses`) and the head's transfer function (`hrtf`); what comes later
-is a static diffuse tail (`tail`). Rendering runs in pieces of bounded memory.
+ends, the walls' and the air's spectrum (`spectral_buses`) and the receiver's response to their direction; what comes
+later is a static diffuse tail (`tail`). Rendering runs in pieces of bounded memory.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..room import Room
 from ..shot import Shot
-from .delay_lines import BLOCK, BUSES, add_paths, filter_buses, solve_paths
+from .delay_lines import BLOCK, add_paths, filter_buses, solve_paths
 from .early_images import Images, Walls, make_images, make_walls
 from .enclosure import enclose
-from .hrtf import LONGEST_ITD_S, Hrtf, load_hrtf
+from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
+from .receivers import Receiver, make_receiver
 from .spectral_buses import OVERSAMPLING, BusFilters, design_reader, make_path_spectra
 from .tail import late_share, make_tail
 from .trajectories import control_points, orientation_keys, positions_at, rotations_at
@@ -40,17 +41,18 @@ _OVERSHOOT = 1.3  # a curve through the frames may leave their bounds
 
 
 def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Float32:
-    """Binaural sound of a shot, (2, samples): left, right.
+    """Sound of a shot, (channels, samples), in its format's channel order (see `make_receiver`); "binaural" by default:
+    left, right.
 
     `signals`: one per source, (samples,) at the shot's rate, gain and start already applied; silence follows where
     one is shorter than the shot. With `shot.render.tail` the reverberation rings out after the shot's end.
     An impulse at sample n of a source at the distance d begins to sound at n + d / c * rate, as at the place of the
     head's middle; the ears hear it up to 0.4 ms sooner or later. Direct sound has the gain 1 / (4 pi d) (d at least
-    0.1 m) times the head's diffuse-field equalised response. Equal input gives equal bytes, however many threads.
+    0.1 m) times the head's diffuse-field equalised response, or the other formats' gain for its direction. Equal input gives equal bytes, however many threads.
     Raises `Sonic4DError` for what can't be rendered, `Cancelled`.
     """
     rate_hz = shot.render.sample_rate
-    hrtf = load_hrtf(shot.render.hrtf, rate_hz, shot.folder)
+    receiver = make_receiver(shot.render, shot.folder)
     scene = _place(shot, monitor)
     sound = np.zeros((len(signals), shot.sample_count), np.float32)
     for row, signal in zip(sound, signals, strict=True):
@@ -59,14 +61,15 @@ def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
         raise Sonic4DError(
             "bad_audio", "A source's sound holds values that are not numbers.", "Export it again."
         )
-    tail = _tail(scene, hrtf, shot.render.seed)
+    tail = _tail(scene, receiver, rate_hz, shot.render.seed)
     count = shot.sample_count
     if shot.render.tail:
-        travel = math.ceil(scene.longest_m / SPEED_OF_SOUND * rate_hz) + hrtf.basis.shape[1]
+        travel = math.ceil(scene.longest_m / SPEED_OF_SOUND * rate_hz) + receiver.taps
         count += max(travel, tail.shape[1])
-    output = np.zeros((2, count), np.float32)
+    output = np.zeros((receiver.channels, count), np.float32)
     pieces = math.ceil(count / _PIECE)
-    for done, piece in enumerate(_early_sound(scene, hrtf, sound, pieces, monitor)):
+    early = _early_sound(scene, receiver, rate_hz, sound, pieces, monitor)
+    for done, piece in enumerate(early):
         start = done * _PIECE
         output[:, start : start + _PIECE] = piece[:, : count - start]
         monitor.progress("audio", done + 1, pieces + 1)
@@ -153,13 +156,12 @@ class _Line:
 
 
 def _early_sound(
-    scene: _Scene, hrtf: Hrtf, sound: Float32, pieces: int, monitor: Monitor
+    scene: _Scene, receiver: Receiver, rate_hz: int, sound: Float32, pieces: int, monitor: Monitor
 ) -> Iterator[Float32]:
-    """Direct sound and first reflections, (2, _PIECE) at a time."""
-    rate_hz = hrtf.rate_hz
+    """Direct sound and first reflections, (channels, _PIECE) at a time."""
     log_reflection = np.zeros(8) if scene.walls is None else scene.walls.log_reflection
     spectra = make_path_spectra(
-        log_reflection, int(scene.images.order.max()), scene.longest_m, int(rate_hz)
+        log_reflection, int(scene.images.order.max()), scene.longest_m, rate_hz
     )
     filters = BusFilters(spectra, rate_hz, _PIECE)
     ahead = math.ceil(_EARLIEST_S * rate_hz) + 8
@@ -169,12 +171,12 @@ def _early_sound(
     listener, heads = control_points(scene.listener), orientation_keys(scene.heads)
 
     knots, images = _PIECE // BLOCK + 3, len(scene.images.order)
-    delay = np.empty((knots, images, 2))
+    delay = np.empty((knots, images, receiver.ears))
     share = np.empty((knots, images, filters.count), np.float32)
-    weight = np.empty((knots, images, BUSES), np.float32)
-    taps = hrtf.basis.shape[1]
-    buses = np.zeros((BUSES, taps + _PIECE), np.float32)
-    new = np.empty((BUSES, _PIECE), np.float32)
+    weight = np.empty((knots, images, receiver.buses), np.float32)
+    taps = receiver.taps
+    buses = np.zeros((receiver.buses, taps + _PIECE), np.float32)
+    new = np.empty((receiver.buses, _PIECE), np.float32)
     for piece in range(pieces):
         times_s = (piece * _PIECE + (np.arange(knots) - 1) * BLOCK) / rate_hz
         frames = times_s * scene.frame_rate
@@ -196,25 +198,28 @@ def _early_sound(
                     scene.images.order,
                     spectra.shares,
                     spectra.longest_m,
-                    hrtf.weights,
-                    hrtf.onsets_s,
+                    receiver.weights,
+                    receiver.onsets_s,
                     rate_hz,
                     delay,
                     share,
                     weight,
                 )
                 add_paths(line.samples, history, delay, share, weight, design_reader()[0], new)
+        if receiver.basis is None:
+            yield new
+            continue
         buses[:, :taps] = buses[:, -taps:]
         buses[:, taps:] = new
-        result = np.empty((2, _PIECE), np.float32)
-        filter_buses(buses, hrtf.basis, result)
+        result = np.empty((receiver.channels, _PIECE), np.float32)
+        filter_buses(buses, receiver.basis, result)
         yield result
 
 
-def _tail(scene: _Scene, hrtf: Hrtf, seed: int) -> Float32:
-    """The late reverberation's impulse response, (2, samples); empty where there is none."""
+def _tail(scene: _Scene, receiver: Receiver, rate_hz: int, seed: int) -> Float32:
+    """The late reverberation's impulse response, (channels, samples); empty where there is none."""
     if scene.walls is None or scene.room.kind != "shoebox":
-        return np.zeros((2, 0), np.float32)
+        return np.zeros((receiver.channels, 0), np.float32)
     size_m = np.array(scene.room.size)
     times_s, share = late_share(
         size_m,
@@ -223,11 +228,11 @@ def _tail(scene: _Scene, hrtf: Hrtf, seed: int) -> Float32:
         scene.sources.reshape(-1, 3),
         np.tile(scene.listener, (len(scene.sources), 1)),
     )
-    return make_tail(size_m, scene.walls, times_s, share, hrtf, seed)
+    return make_tail(size_m, scene.walls, times_s, share, receiver, rate_hz, seed)
 
 
 def _add_convolved(output: Float32, signal: Float32, response: Float32, monitor: Monitor) -> None:
-    """Add the convolution of a signal (n,) with a response (2, m) to the output, as far as that reaches."""
+    """Add the convolution of a signal (n,) with a response (channels, m) to the output, as far as that reaches."""
     block = max(response.shape[1], 2 * _PIECE)
     size = fft.next_fast_len(block + response.shape[1], real=True)
     spectrum = fft.rfft(response, size, workers=-1)

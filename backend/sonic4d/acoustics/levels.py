@@ -11,9 +11,11 @@ import soxr
 
 from ..shot import Normalize
 
+Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
 _SHORTEST_LOUDNESS_S = 0.4  # one gating block of BS.1770
+_FLOOR_LUFS, _RELATIVE_GATE = -70.0, 0.1
 _OVERSAMPLING = 4
 _CHUNK = 1 << 20
 
@@ -46,26 +48,36 @@ def true_peak(audio: Float32) -> float:
     return highest
 
 
-def loudness_lufs(audio: Float32, rate_hz: int) -> float | None:
-    """Integrated loudness of (channels, samples), ITU-R BS.1770-4; None if too short or too quiet to measure."""
+def loudness_lufs(audio: Float32, rate_hz: int, mix: Array | None = None) -> float | None:
+    """Integrated loudness of (channels, samples), ITU-R BS.1770-4; None if too short or too quiet to measure.
+
+    The energies of all channels count alike, or those of `mix` (m, channels) times the channels.
+    """
     if audio.shape[1] < _SHORTEST_LOUDNESS_S * rate_hz or not audio.any():
         return None
     import pyloudnorm  # takes seconds to import
 
-    with np.errstate(divide="ignore"):
-        value = float(pyloudnorm.Meter(rate_hz).integrated_loudness(audio.T))
-    return value if math.isfinite(value) else None
+    meter = pyloudnorm.Meter(rate_hz)
+    energy = 0.0
+    for row in np.eye(len(audio)) if mix is None else mix:
+        with np.errstate(divide="ignore"):
+            meter.integrated_loudness(row.astype(np.float32) @ audio)
+        energy = energy + 10 ** (np.array(meter.blockwise_loudness) / 10)
+    above_floor = energy[energy >= 10 ** (_FLOOR_LUFS / 10)]
+    if not above_floor.size:
+        return None
+    return 10 * math.log10(above_floor[above_floor > _RELATIVE_GATE * above_floor.mean()].mean())
 
 
-def normalize(audio: Float32, rate_hz: int, wanted: Normalize) -> Levels:
+def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None = None) -> Levels:
     """Scale audio (channels, samples) in place, all channels alike.
 
     "peak" is the paper's equation 13. "loudness" brings it to `wanted.lufs`, or as near as `wanted.true_peak_dbtp`
     allows; what can't be measured (shorter than 0.4 s, below -70 LUFS) goes to that true peak by its highest sample.
-    Silence stays silence.
+    Silence stays silence. For `mix` see `loudness_lufs`.
     """
     highest, highest_between = peak(audio), true_peak(audio)
-    measured = loudness_lufs(audio, rate_hz)
+    measured = loudness_lufs(audio, rate_hz, mix)
     divisor = 1.0
     if highest and wanted.kind == "peak":
         divisor = highest

@@ -20,6 +20,7 @@ from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
 from .fast import render_fast
+from .formats import CHANNELS, loudness_mix
 from .hifi import render_hifi
 from .levels import Levels, normalize
 from .paper import render_paper
@@ -31,11 +32,13 @@ MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {
     "fast": render_fast,
     "paper": render_paper,
 }
-FORMATS = ("binaural",)
+FORMATS = {"hifi": tuple(CHANNELS), "fast": ("binaural",), "paper": ("binaural",)}
 ENGINES = ("native", "gpurir", "auto")
 FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
 
 MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
+MAX_WAV_BYTES = 4_000_000_000
+MAX_FLAC_CHANNELS = 8
 MAX_MEMORY_SAMPLES = 2_000_000_000
 _WRITTEN_AT_ONCE = 1 << 20
 LOUDEST = 1e15  # times full scale: +300 dB
@@ -69,7 +72,9 @@ def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
             signals.append(_load(shot, source))
         audio = MODES[shot.render.mode](shot, signals, watched)
         monitor.check()
-        levels = normalize(audio, shot.render.sample_rate, shot.render.normalize)
+        levels = normalize(
+            audio, shot.render.sample_rate, shot.render.normalize, loudness_mix(shot.render.format)
+        )
     except MemoryError:
         raise Sonic4DError(
             "out_of_memory", "There isn't enough memory for this shot.", "Render it in parts."
@@ -82,7 +87,7 @@ def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
 def _check_settings(shot: Shot) -> None:
     render = shot.render
     _available("render mode", render.mode, tuple(MODES))
-    _available("audio format", render.format, FORMATS)
+    _available(f"{render.mode} mode's audio format", render.format, FORMATS[render.mode])
     _available("engine", render.engine, ENGINES)
     if render.engine == "gpurir" and render.mode != "paper":
         raise Sonic4DError(
@@ -90,7 +95,7 @@ def _check_settings(shot: Shot) -> None:
             f'The engine "gpurir" renders only the mode "paper", not "{render.mode}".',
             'Set render.mode to "paper" or render.engine to "native".',
         )
-    memory_samples = shot.sample_count * max(2, len(shot.sources))
+    memory_samples = shot.sample_count * max(len(CHANNELS[render.format]), len(shot.sources))
     if shot.sample_count > MAX_SAMPLES or memory_samples > MAX_MEMORY_SAMPLES:
         raise Sonic4DError(
             "too_long",
@@ -174,13 +179,23 @@ def _bad_sound(path: Path, what: str) -> Sonic4DError:
 
 
 def render_to_file(shot: Shot, output: Path, monitor: Monitor) -> Path:
-    """Render a shot to .wav (32-bit float) or .flac (24-bit); the file appears complete or not at all."""
+    """Render a shot to .wav (32-bit float) or .flac (24-bit); the file appears complete or not at all.
+
+    WAV becomes WAVE_FORMAT_EXTENSIBLE with more than two channels and RF64 (EBU Tech 3306) beyond 4 GB.
+    """
     file_type = FILE_TYPES.get(output.suffix.lower())
     if file_type is None:
         raise Sonic4DError(
             "bad_option",
             f'"{output.name}" is no sound file name.',
             f"End it with {' or '.join(FILE_TYPES)}.",
+        )
+    channels = len(CHANNELS.get(shot.render.format, ()))
+    if file_type[0] == "FLAC" and channels > MAX_FLAC_CHANNELS:
+        raise Sonic4DError(
+            "bad_option",
+            f"A FLAC file holds {MAX_FLAC_CHANNELS} channels; {shot.render.format} has {channels}.",
+            "Choose a name that ends with .wav.",
         )
     if not output.parent.is_dir():
         raise Sonic4DError(
@@ -201,6 +216,10 @@ def _write(path: Path, rendered: Rendered, file_type: tuple[str, str], monitor: 
     """Write audio piece by piece. Raises `OSError` where it doesn't fit on the disk."""
     audio = rendered.audio
     kind, subtype = file_type
+    if kind == "WAV" and audio.nbytes > MAX_WAV_BYTES:
+        kind = "RF64"
+    elif kind == "WAV" and len(audio) > 2:
+        kind = "WAVEX"
     try:
         with soundfile.SoundFile(
             path, "w", rendered.sample_rate, len(audio), subtype, format=kind

@@ -1,7 +1,7 @@
-"""Late reverberation: everything that reaches the ears after the first reflections, as one diffuse sound field.
+"""Late reverberation: everything that reaches the receiver after the first reflections, as one diffuse sound field.
 
-The tail is a static pair of filters, Gaussian noise that fades as fast as walls and air demand, as coherent between the ears as the head
-makes a diffuse field. Its energy is what the room's energy balance demands minus what the first reflections carry.
+The tail is a static filter per channel, Gaussian noise that fades as fast as walls and air demand, as strong and as
+coherent between the channels as a diffuse field is there. Its energy is what the room's energy balance demands minus what the first reflections carry.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 
 from .early_images import DECAY_60_DB, Walls
-from .hrtf import Hrtf
 from .image_source import SPEED_OF_SOUND
+from .receivers import Receiver
 from .spectral_buses import PASSBAND
 
 Array = npt.NDArray[np.float64]
@@ -28,6 +28,7 @@ _HAND_OVER_PATHS = 17  # mean free paths until the first reflections are over
 _SMOOTHING_BINS = 4
 _POSITIONS = 24
 _HOP_S = 0.005
+_FRAMES_AT_ONCE = 256
 
 
 def late_share(
@@ -68,15 +69,20 @@ def late_share(
 
 
 def make_tail(
-    size_m: Array, walls: Walls, times_s: Array, share: Array, hrtf: Hrtf, seed: int
+    size_m: Array,
+    walls: Walls,
+    times_s: Array,
+    share: Array,
+    receiver: Receiver,
+    rate_hz: int,
+    seed: int,
 ) -> Float32:
-    """Binaural impulse response of the late reverberation, (2, samples); see `late_share` for times and share.
+    """Impulse response of the late reverberation, (channels, samples); see `late_share` for times and share.
 
     A diffuse field's energy density after an impulse is c / (4 pi V) exp(-13.8 t / RT60) (Kuttruff, Room Acoustics,
-    5.1), in the scale where the direct sound has the amplitude 1 / (4 pi d). Two independent noises are cut into short
+    5.1), in the scale where the direct sound has the amplitude 1 / (4 pi d). Independent noises are cut into short
     overlapping frames, and every frame gets the spectrum that is left at its time.
     """
-    rate_hz = hrtf.rate_hz
     hop = round(_HOP_S * rate_hz)
     size = fft.next_fast_len(4 * hop, real=True)
     frequencies = fft.rfftfreq(size, 1 / rate_hz)
@@ -87,20 +93,20 @@ def make_tail(
     level = np.sqrt(density * np.interp(time, times_s, share))
     spectrum = level * np.exp(-decay_per_s / 2 * time) * (frequencies < PASSBAND * rate_hz)
 
+    channels = receiver.channels
+    mixing = receiver.diffuse(frequencies)
     window = np.hanning(2 * hop + 1)[:-1]
-    noise = np.random.default_rng(seed).standard_normal((2, (frames + 1) * hop), np.float32)
-    cut = sliding_window_view(noise, 2 * hop, axis=1)[:, ::hop] * window
-    first, second = fft.rfft(cut, size, workers=-1) * spectrum
-    coherence = np.interp(frequencies, hrtf.frequencies_hz, hrtf.diffuse_coherence)
-    angle = np.arccos(np.clip(coherence, -1, 1)) / 2
-    common, opposed = np.cos(angle) * first, np.sin(angle) * second
-    power = [np.interp(frequencies, hrtf.frequencies_hz, ear) for ear in hrtf.diffuse_power]
-    ears = np.stack((common + opposed, common - opposed)) * np.sqrt(power)[:, None]
-
+    noise = np.random.default_rng(seed).standard_normal((channels, (frames + 1) * hop), np.float32)
+    cut = sliding_window_view(noise, 2 * hop, axis=1)[:, ::hop]
     # The filters have zero phase: half of what they smear comes before a frame's beginning.
     early = (size - 2 * hop) // 2
-    shaped = np.roll(fft.irfft(ears, size, workers=-1), early, axis=-1)
-    response = np.zeros((2, early + frames * hop + size), np.float32)
-    for frame in range(frames):
-        response[:, frame * hop : frame * hop + size] += shaped[:, frame]
+    response = np.zeros((channels, early + frames * hop + size), np.float32)
+    for start in range(0, frames, _FRAMES_AT_ONCE):
+        chosen = slice(start, start + _FRAMES_AT_ONCE)
+        noises = fft.rfft(cut[:, chosen] * window, size, workers=-1) * spectrum[chosen]
+        mixed = np.einsum("ijf,jnf->inf", mixing, noises)
+        shaped = np.roll(fft.irfft(mixed, size, workers=-1), early, axis=-1)
+        for frame in range(shaped.shape[1]):
+            place = (start + frame) * hop
+            response[:, place : place + size] += shaped[:, frame]
     return response[:, early : early + (frames + 1) * hop]
