@@ -47,7 +47,7 @@ def lift(
     row, column = np.nonzero(keep)
     growth = 1.0
     if max_points is not None and len(row) > max_points:
-        growth = math.sqrt(len(row) / max_points)
+        growth = _covering_growth(len(row), max_points)
         kept = _evenly_spread(column, row, max_points)
         row, column = row[kept], column[kept]
     z = depth[row, column]
@@ -109,7 +109,7 @@ def thinned(
     kept = _evenly_spread(
         *(np.nan_to_num(np.floor(w), posinf=0, neginf=0) for w in (u, v)), max_points
     )
-    growth = np.float32(math.sqrt(len(points) / max_points))
+    growth = np.float32(_covering_growth(len(points), max_points))
     return Points(
         points.xyz[kept],
         points.rgb[kept],
@@ -117,6 +117,15 @@ def thinned(
         points.radius_m[kept] * growth,
         points.synthetic[kept],
     )
+
+
+def _covering_growth(count: int, kept: int) -> float:
+    """How much larger `kept` of `count` evenly spread points must be so that their splats leave no gaps.
+
+    Where only a few are left out, their neighbours have to reach across a whole pixel all the same (a splat's half size
+    is 1.25 times the radius), or each is a pinhole.
+    """
+    return max(1.6, 1.25 * math.sqrt(count / kept))
 
 
 def _evenly_spread(column: npt.NDArray, row: npt.NDArray, count: int) -> npt.NDArray[np.intp]:

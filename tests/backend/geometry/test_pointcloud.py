@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial import cKDTree
 from sonic4d.geometry.cameras import LOOKING_NORTH, Intrinsics, pitched, project
 from sonic4d.geometry.pointcloud import flying, lift, thinned
+from sonic4d.geometry.splat import splat
 
 WIDTH, HEIGHT = 160, 90
 K = Intrinsics.from_horizontal_fov(WIDTH, HEIGHT, 60)
@@ -149,11 +150,15 @@ def test_thinning_keeps_the_same_pixels_in_every_frame() -> None:
     np.testing.assert_allclose(near.xyz * 2, far.xyz, rtol=1e-5)
 
 
-def test_thinned_points_cover_as_much() -> None:
+@pytest.mark.parametrize("share", [0.99, 0.9, 0.6, 0.4, 0.25, 0.15, 0.1])
+def test_thinned_points_leave_no_gaps(share: float) -> None:
     points = lift(picture(), flat(), K, LOOKING_NORTH)
-    fewer = thinned(points, K, LOOKING_NORTH, len(points) // 4)
-    area, fewer_area = ((p.radius_m.astype(float) ** 2).sum() for p in (points, fewer))
-    assert fewer_area == pytest.approx(area, rel=1e-3)
+    wanted = int(share * len(points))
+    at_once = lift(picture(), flat(), K, LOOKING_NORTH, max_points=wanted)
+    for fewer in (thinned(points, K, LOOKING_NORTH, wanted), at_once):
+        inner = splat([fewer], K, LOOKING_NORTH).valid[4:-4, 4:-4]
+        assert len(fewer) == wanted
+        assert inner.mean() > 0.999
 
 
 def test_points_behind_the_camera_can_be_thinned() -> None:
