@@ -184,6 +184,20 @@ def test_a_travelling_camera_gives_a_flat_relief(
     assert (depth.camera_to_world == depth.camera_to_world[0]).all()
 
 
+def test_a_subject_that_stays_is_not_cut_out(still_clip: Any, still_motion: MotionAnalysis) -> None:
+    """Of a talking head much would stay behind in the background plate, and show twice from aside."""
+    nodding = np.stack(
+        [np.roll(still_motion.labels[8], t % 2, axis=0) for t in range(len(still_motion.labels))]
+    )
+    motion = replace(still_motion, labels=nodding)
+    result = geometric_depth(still_clip.frames, motion, still_clip.intrinsics, EYE_M, SILENT)
+    assert result.foreground is None
+    assert result.background is None
+    assert result.move_limit_deg == 8
+    assert "hardly moves" in result.warnings[0]
+    assert result.depth_m.max() <= 2.1 * result.depth_m.min()
+
+
 def test_without_a_ground_the_relief_is_flat(still_clip: Any, still_motion: MotionAnalysis) -> None:
     """The same texture from top to bottom."""
     noise = np.random.default_rng(0).integers(60, 200, (360, 640, 1), np.uint8)

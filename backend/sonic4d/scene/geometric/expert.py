@@ -26,12 +26,17 @@ FLAT_MOVE_LIMIT_DEG = 8.0
 MIN_FRAMES = 5
 MIN_GROUND_CLARITY = 0.5
 MAX_RESIDUAL_PX = 6.0  # of the working picture
+MAX_STAYING = 0.75  # of all it ever covers, the share that a subject may cover at a time
 GUIDED_ABOVE = 1.2  # times the working size: then outlines are drawn anew in the large picture
 
 
 _MOVES = (
     "The camera moves through the scene, or there is too little texture to follow it, so the picture is"
     " shown on a leaning board. Keep camera moves within 8 degrees, or give depth maps of another tool: --depth PATH."
+)
+_STAYS = (
+    "The subject hardly moves, so what is behind it is never seen, and the picture is shown on a leaning board."
+    " Keep camera moves within 8 degrees, or give depth maps of another tool: --depth PATH."
 )
 _SHORT = (
     "The clip is too short to tell what moves in it, so the picture is shown on a leaning board. Keep"
@@ -69,7 +74,7 @@ def geometric_depth(
     frames: (n, H, W, 3) RGB; motion: `analyse_motion` of the same frames; intrinsics: of the frames;
     eye_height_m: the camera's height over ground, which sets the scale unless people who walk about tell it.
 
-    A shot that stands still, or could be brought to rest, gets one background for all frames (soft stixels
+    A shot that stands still, or could be brought to rest, and whose subject leaves its place, gets one background for all frames (soft stixels
     over a ground plane after Badino, Franke and Pfeiffer 2009), its subjects before it where they touch the
     ground (Hoiem, Efros and Hebert 2008), and bears camera moves of 20 degrees. The camera stands at the
     origin, its pitch follows from the horizon, the stabilised picture has no roll. Everything else becomes
@@ -78,7 +83,8 @@ def geometric_depth(
     count, height, width = frames.shape[:3]
     work_height, work_width = working_size(height, width)
     k = intrinsics.scaled(work_width, work_height)
-    background = _background(motion, k, eye_height_m, monitor)
+    layered = motion.is_static and not _stays(motion)
+    background = _background(motion, layered, k, eye_height_m, monitor)
     view = background.view
     rotations, residual_px = camera_rotations(motion.to_reference, k)
     poses, reference_pose = camera_poses(rotations, view.pitch_deg if view else 0.0)
@@ -96,7 +102,7 @@ def geometric_depth(
     if residual_px > MAX_RESIDUAL_PX:
         warnings.append(_NOT_A_TURN)
 
-    labels = motion.labels if motion.is_static else np.zeros_like(motion.labels)
+    labels = motion.labels if layered else np.zeros_like(motion.labels)
     ahead = inverse_distances(labels, background.inverse, view, monitor.check)
     depth_m = np.empty((count, height, width), np.float32)
     foreground = np.zeros((count, height, width), bool)
@@ -119,7 +125,7 @@ def geometric_depth(
         foreground[t] = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         monitor.progress("depth", t + 1, count)
     points = None
-    if motion.is_static:
+    if layered:
         pivot_m = float(np.median(_pivot_depths(ahead, background.inverse)))
         points = background_points(
             motion.plate, motion.never_seen, background.inverse, view, k, reference_pose, pivot_m
@@ -127,7 +133,7 @@ def geometric_depth(
     return DepthResult(
         depth_m,
         poses,
-        foreground=foreground if motion.is_static else None,
+        foreground=foreground if layered else None,
         background=points,
         metric=view is not None,
         move_limit_deg=MOVE_LIMIT_DEG if view else FLAT_MOVE_LIMIT_DEG,
@@ -136,12 +142,21 @@ def geometric_depth(
     )
 
 
+def _stays(motion: MotionAnalysis) -> bool:
+    """Whether the largest mover stays in its place, like a talking head: half of it would end up in the plate."""
+    covered = motion.labels == 1
+    areas = covered.sum(axis=(1, 2))
+    return areas.any() and np.median(areas[areas > 0]) > MAX_STAYING * covered.any(axis=0).sum()
+
+
 def _background(
-    motion: MotionAnalysis, k: Intrinsics, eye_height_m: float, monitor: Monitor
+    motion: MotionAnalysis, layered: bool, k: Intrinsics, eye_height_m: float, monitor: Monitor
 ) -> _Background:
     board = flat_relief(k.height, k.width)
     if not motion.is_static:
         return _Background(board, warning=_MOVES)
+    if not layered:
+        return _Background(board, warning=_STAYS)
     if len(motion.labels) < MIN_FRAMES:
         return _Background(board, warning=_SHORT)
     sky = sky_mask(motion.plate)
