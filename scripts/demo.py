@@ -165,7 +165,7 @@ def make(args: argparse.Namespace, work: Path, final: Path) -> dict[str, Any]:
         raise Failed(f"There is no file {clip}. Check --video.")
     timed("set-up")
 
-    environ = {**environments.clean_environ(), "SONIC4D_BACKEND_PYTHON": str(python)}
+    environ = {**environments.child_environment(), "SONIC4D_BACKEND_PYTHON": str(python)}
     log = work / "log.txt"
     name = clip.stem
     bundle = work / f"{name}.sonic4d"

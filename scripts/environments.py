@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 
 sys.path.insert(0, str(ROOT / "blender_addon" / "client"))
-from pythons import find_python  # noqa: E402
+from pythons import child_environment, find_python  # noqa: E402
 
 BLENDER_PYTHONS = {"4.5": "3.11", "5.2": "3.13"}  # the Python each bpy wheel is built for
 BACKEND_PYTHONS = ("3.11", "3.12", "3.13")
@@ -53,12 +53,6 @@ class Blender:
         if len(self.command) == 1:
             return [self.command[0], str(script), *arguments]
         return [*self.command, "--python", str(script), "--", *arguments]
-
-
-def clean_environ() -> dict[str, str]:
-    """Our environment without what would leak other Pythons' packages into a child."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 
 
 def backend(say: Callable[[str], None], *extras: str) -> Path:
@@ -150,7 +144,10 @@ def _ensure_imports(python: Path, say: Callable[[str], None]) -> None:
     if marker.exists():
         return
     check = [str(python), "-c", "import bpy"]
-    if subprocess.run(check, capture_output=True, env=clean_environ(), timeout=300).returncode != 0:
+    if (
+        subprocess.run(check, capture_output=True, env=child_environment(), timeout=300).returncode
+        != 0
+    ):
         command = ["apt-get", "install", "-y", "--no-install-recommends", *SYSTEM_LIBRARIES]
         debian = shutil.which("apt-get") is not None
         if not debian or not hasattr(os, "geteuid") or os.geteuid() != 0:
@@ -165,7 +162,7 @@ def _ensure_imports(python: Path, say: Callable[[str], None]) -> None:
 
 def call(command: list[str]) -> None:
     """Run a set-up command; raises `SetupError` with the end of its output where it fails."""
-    result = subprocess.run(command, capture_output=True, text=True, env=clean_environ())
+    result = subprocess.run(command, capture_output=True, text=True, env=child_environment())
     if result.returncode != 0:
         tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-12:])
         raise SetupError(f"This command failed: {' '.join(command)}\n{tail}")

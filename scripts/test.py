@@ -65,7 +65,7 @@ def run(suite: Suite, backend: Path, arguments: list[str]) -> Result:
         report = Path(folder) / "report.xml"
         command = [str(suite.python), "-m", "pytest", f"--junit-xml={report}", "-q", *arguments]
         environ = {
-            **environments.clean_environ(),
+            **environments.child_environment(),
             "SONIC4D_BACKEND_PYTHON": str(backend),
             "HF_HUB_OFFLINE": "1",
         }

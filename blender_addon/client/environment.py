@@ -19,8 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from ...backend.sonic4d.protocol import PROTOCOL_VERSION, Sonic4DError, log_file
-from .process import child_environment, kill_group, last_line, start_detached
-from .pythons import environment_python, find_python, install_command, make_environment_command
+from .process import kill_group, last_line, start_detached
+from .pythons import (
+    child_environment,
+    environment_python,
+    find_python,
+    install_command,
+    make_environment_command,
+)
 
 OVERRIDE = "SONIC4D_BACKEND_PYTHON"
 OLDEST_PYTHON = "3.11"

@@ -21,17 +21,12 @@ from ...backend.sonic4d.protocol import (
     encode,
     log_file,
 )
+from .pythons import child_environment
 
 HELLO_TIMEOUT_S = 60.0
 CANCEL_GRACE_S = 5.0
 STOP_GRACE_S = 2.0
 _REINSTALL = "Reinstall the backend in the add-on's preferences."
-
-
-def child_environment() -> dict[str, str]:
-    """This process's environment without what would lead another Python astray."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 
 
 def start_detached(command: list[str], **streams: Any) -> subprocess.Popen[bytes]:

@@ -19,6 +19,12 @@ _WINDOWS = sys.platform == "win32"
 _PROBE = "import sys; print(*sys.version_info[:2], getattr(sys, '_base_executable', '') or sys.executable)"
 
 
+def child_environment() -> dict[str, str]:
+    """This process's environment without what would lead another Python astray."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+
+
 def find_uv() -> Path | None:
     """The uv program: $SONIC4D_UV, else the one on the PATH that runs."""
     named = os.environ.get("SONIC4D_UV") or shutil.which("uv")

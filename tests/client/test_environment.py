@@ -17,8 +17,7 @@ from extension.blender_addon.client.environment import (
     environment_key,
     resolve,
 )
-from extension.blender_addon.client.process import child_environment
-from extension.blender_addon.client.pythons import environment_python
+from extension.blender_addon.client.pythons import child_environment, environment_python
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are shell scripts")
 

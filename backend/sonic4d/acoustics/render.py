@@ -197,12 +197,6 @@ def render_to_file(shot: Shot, output: Path, monitor: Monitor) -> Path:
             f"A FLAC file holds {MAX_FLAC_CHANNELS} channels; {shot.render.format} has {channels}.",
             "Choose a name that ends with .wav.",
         )
-    if not output.parent.is_dir():
-        raise Sonic4DError(
-            "missing_folder", f"There is no folder {output.parent}.", "Create it first."
-        )
-    if output.is_dir():
-        raise Sonic4DError("exists", f"{output} is a folder.", "Choose another file name.")
     with new_file(output) as path:
         rendered = render_shot(shot, monitor)
         if file_type[1] == "PCM_24" and rendered.levels.peak > 1:

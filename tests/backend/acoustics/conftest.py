@@ -9,11 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sonic4d.acoustics import hrtf
 from sonic4d.geometry.cameras import LOOKING_NORTH
 from sonic4d.room import Room
 from sonic4d.shot import Normalize, RenderSettings, Shot, ShotSource
 
 FRAMES = 12
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prepared heads go to the tests' own folder, not to the user's."""
+    folder = tmp_path_factory.getbasetemp() / "hrtf-cache"
+    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pytest
 from scipy import fft, signal, special
 from scipy.spatial.transform import Rotation
-from sonic4d.acoustics import hrtf
 from sonic4d.acoustics.ambisonics import spherical_harmonics
 from sonic4d.acoustics.early_images import make_walls
 from sonic4d.acoustics.formats import loudness_mix
@@ -32,12 +31,6 @@ C = 343.0
 WORLD = np.array(
     [[0, 1.0, 0], [-1, 0, 0], [0, 0, 1]]
 )  # forward, left, up of a camera looking north
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path_factory.getbasetemp() / "hrtf-cache"
-    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
 
 
 @pytest.fixture

@@ -27,12 +27,6 @@ RATE_HZ = 48_000
 C = 343.0
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path_factory.getbasetemp() / "hrtf-cache"
-    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
-
-
 @pytest.fixture
 def hifi_shot(make_shot: MakeShot) -> MakeShot:
     def make(**changes: Any) -> Shot:

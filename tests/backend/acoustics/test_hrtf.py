@@ -18,12 +18,6 @@ Array = npt.NDArray[np.float64]
 RATE_HZ = 48_000
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path_factory.getbasetemp() / "hrtf-cache"
-    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
-
-
 @pytest.fixture(scope="module")
 def measured() -> HrirSet:
     return read_kemar()

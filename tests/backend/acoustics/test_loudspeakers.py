@@ -12,7 +12,7 @@ import pyloudnorm
 import pytest
 import soundfile
 from scipy import fft, signal
-from sonic4d.acoustics import hrtf, render
+from sonic4d.acoustics import render
 from sonic4d.acoustics.early_images import make_walls
 from sonic4d.acoustics.formats import CHANNELS, loudness_mix
 from sonic4d.acoustics.hifi import render_hifi
@@ -40,12 +40,6 @@ PLACES = {
     ],
 }
 LFE = 3
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path_factory.getbasetemp() / "hrtf-cache"
-    monkeypatch.setattr(hrtf, "_cache_folder", lambda: folder)
 
 
 @pytest.fixture
