@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import checks
+from .directivity import OMNI, Directivity
+from .occluders import Occluder, occluders_from_json
 from .protocol import Sonic4DError
 from .room import Room
 
@@ -21,6 +23,9 @@ SHOT_VERSION = 1
 MODES = ("paper", "fast", "hifi")
 FORMATS = ("binaural", "stereo", "ambix1", "ambix2", "ambix3", "5.1", "7.1.4", "adm")
 ENGINES = ("native", "gpurir", "auto")
+CONVENTIONS = ("gpurir", "positive")
+SAMPLE_FORMATS = ("float", "pcm24", "pcm16")
+MAX_REFLECTION_ORDER = 6
 NORMALIZE_KINDS = ("loudness", "peak", "none")
 MAX_FRAMES = 1_000_000
 MAX_SOURCES = 256
@@ -30,7 +35,9 @@ MAX_FILE_BYTES = 1 << 30
 @dataclass(frozen=True)
 class ShotSource:
     """One sounding object. `audio` is relative to the shot's folder; positions (n_frames, 3) in metres, world axes;
-    orientations (n_frames, 4) unit quaternions w, x, y, z or None."""
+    orientations (n_frames, 4) unit quaternions w, x, y, z, object to world, or None for the world's own axes: a source
+    radiates along its -Z, with +Y up, as Blender's speakers and cameras do. With `loop` the sound repeats from
+    `start_s` on without end."""
 
     name: str
     audio: str
@@ -38,7 +45,8 @@ class ShotSource:
     orientations: Array | None = None
     gain_db: float = 0.0
     start_s: float = 0.0
-    directivity: str = "omni"
+    loop: bool = False
+    directivity: Directivity = OMNI
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,12 @@ class Normalize:
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """`segments` is "per_frame" or the number M of equation 7."""
+    """`segments` is "per_frame" or the number M of equation 7.
+
+    Of the paper's mode: `convention`, the sign of reflections ("gpurir": negative); `tdiff_s`, when its image sources
+    hand over to a diffuse tail (None: never). Of the hifi mode: `reflection_order`, up to which reflections are
+    rendered one by one. `sample_format` is the file's; `stems` asks for a file per source beside it.
+    """
 
     mode: str = "hifi"
     format: str = "binaural"
@@ -64,11 +77,17 @@ class RenderSettings:
     tail: bool = False
     seed: int = 0
     engine: str = "native"
+    convention: str = "gpurir"
+    tdiff_s: float | None = None
+    reflection_order: int = 3
+    sample_format: str = "float"
+    stems: bool = False
 
 
 @dataclass(frozen=True)
 class Shot:
-    """`listener_poses`: (n_frames, 4, 4) camera-to-world, one per frame. `folder`: what audio paths are relative to."""
+    """`listener_poses`: (n_frames, 4, 4) camera-to-world, one per frame. `folder`: what audio paths are relative to.
+    `occluders` stand still and weaken what passes through them."""
 
     name: str
     frame_rate: Fraction
@@ -79,6 +98,7 @@ class Shot:
     room: Room
     render: RenderSettings
     folder: Path
+    occluders: tuple[Occluder, ...] = ()
 
     @property
     def frame_count(self) -> int:
@@ -99,6 +119,7 @@ class Shot:
             "listener": {"poses": self.listener_poses.tolist()},
             "sources": [_source_to_json(source) for source in self.sources],
             "room": self.room.to_json(),
+            "occluders": [occluder.to_json() for occluder in self.occluders],
             "render": {
                 **{key: getattr(self.render, key) for key in _RENDER_KEYS if key != "normalize"},
                 "normalize": vars(self.render.normalize),
@@ -114,6 +135,7 @@ def _source_to_json(source: ShotSource) -> dict[str, Any]:
     data = {key: getattr(source, key) for key in _SOURCE_KEYS}
     data["positions"] = source.positions.tolist()
     data["orientations"] = None if source.orientations is None else source.orientations.tolist()
+    data["directivity"] = source.directivity.to_json()
     return data
 
 
@@ -135,7 +157,8 @@ def _source_from_json(data: Any, frame_count: int, folder: Path, where: str) -> 
         orientations=orientations,
         gain_db=checks.number(data.get("gain_db", 0.0), f"{where}.gain_db", -200, 200),
         start_s=checks.number(data.get("start_s", 0.0), f"{where}.start_s", -1e6, 1e6),
-        directivity=checks.text(data.get("directivity", "omni"), f"{where}.directivity", ("omni",)),
+        loop=checks.boolean(data.get("loop", False), f"{where}.loop"),
+        directivity=Directivity.from_json(data.get("directivity", "omni"), f"{where}.directivity"),
     )
 
 
@@ -172,6 +195,24 @@ def _render_from_json(data: Any, where: str) -> RenderSettings:
         tail=checks.boolean(data.get("tail", default.tail), f"{where}.tail"),
         seed=checks.integer(data.get("seed", default.seed), f"{where}.seed", 0, 2**31 - 1),
         engine=checks.text(data.get("engine", default.engine), f"{where}.engine", ENGINES),
+        convention=checks.text(
+            data.get("convention", default.convention), f"{where}.convention", CONVENTIONS
+        ),
+        tdiff_s=None
+        if data.get("tdiff_s") is None
+        else checks.number(data["tdiff_s"], f"{where}.tdiff_s", 0, 20),
+        reflection_order=checks.integer(
+            data.get("reflection_order", default.reflection_order),
+            f"{where}.reflection_order",
+            0,
+            MAX_REFLECTION_ORDER,
+        ),
+        sample_format=checks.text(
+            data.get("sample_format", default.sample_format),
+            f"{where}.sample_format",
+            SAMPLE_FORMATS,
+        ),
+        stems=checks.boolean(data.get("stems", default.stems), f"{where}.stems"),
     )
 
 
@@ -187,7 +228,7 @@ def shot_from_json(data: Any, folder: Path) -> Shot:
         "room",
         "render",
     )
-    data = checks.fields(data, "shot.json", ("sonic4d_shot", *keys))
+    data = checks.fields(data, "shot.json", ("sonic4d_shot", *keys), ("occluders",))
     if data["sonic4d_shot"] != SHOT_VERSION:
         raise checks.fail("shot.json", f"version {data['sonic4d_shot']!r} is not {SHOT_VERSION}")
     start = checks.integer(data["frame_start"], "frame_start", -MAX_FRAMES, MAX_FRAMES)
@@ -211,6 +252,7 @@ def shot_from_json(data: Any, folder: Path) -> Shot:
         room=Room.from_json(data["room"], "room"),
         render=_render_from_json(data["render"], "render"),
         folder=folder,
+        occluders=occluders_from_json(data.get("occluders", []), "occluders"),
     )
 
 

@@ -113,7 +113,7 @@ WRONG = {
         put("sources", 0, "audio")(""),
     ],
     r"sources\[0\].gain_db": [put("sources", 0, "gain_db")(1e9)],
-    r"sources\[0\].directivity": [put("sources", 0, "directivity")("cardioid")],
+    r"sources\[0\].directivity": [put("sources", 0, "directivity")("trumpet")],
     "sources": [put("sources")([]), put("sources")({}), put("sources")([5])],
     "room.kind": [put("room", "kind")("cathedral")],
     "room.size": [put("room", "size")([8, 10, 0]), put("room", "size")([8, 10, 1e9])],
