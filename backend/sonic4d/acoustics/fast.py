@@ -32,9 +32,7 @@ def render_fast(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
         for signal, positions in zip(signals, cut.sources, strict=True)
         for layer in crossfaded(signal, positions, cut)
     ]
-    return convolve_blocks(
-        blocks, native_responses(cut), cut.plan.sample_count, cut.length, monitor
-    )
+    return convolve_blocks(blocks, native_responses(cut), cut.rir_samples, cut.length, monitor)
 
 
 def crossfaded(signal: Float32, positions: Array, cut: Segments) -> Iterator[Blocks]:

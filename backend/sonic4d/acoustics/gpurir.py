@@ -38,22 +38,25 @@ _MOST_IMAGES = 512 * 65_535
 _INSIDE_M = 1e-5  # it refuses what lies on a wall
 
 
-def gpurir_responses(plan: Plan, enclosure: Enclosure) -> Respond:
-    """Equations 7 and 8 by gpuRIR, one call per segment: 1 source x 2 microphones, all images, no diffuse tail.
+def gpurir_responses(plan: Plan, enclosure: Enclosure, rir_samples: int) -> Respond:
+    """Equations 7 and 8 by gpuRIR, one call per segment: 1 source x 2 microphones; all images that the plan asks for,
+    beyond its samples, up to `rir_samples`, gpuRIR's own diffuse tail.
 
     Nearer than 10 cm its gain goes on growing, where the native engine's is held. One call can't be interrupted.
     Raises `Sonic4DError` where gpuRIR is not installed, does not start or can't compute impulse responses like these.
     """
     gpurir = _load()
-    duration_s = plan.sample_count / plan.rate_hz
+    duration_s = rir_samples / plan.rate_hz
+    # It rounds up to whole samples, in single precision.
+    images_s = (plan.sample_count - 0.5) / plan.rate_hz
     reflections = enclosure.reflections
     # The direct sound, with one reflecting wall (the ground, at 0) one image, between two of them all in time.
     images = np.where(
         reflections.all(axis=1),
-        gpurir.t2n(duration_s, enclosure.room.size, SPEED_OF_SOUND),
+        gpurir.t2n(plan.sample_count / plan.rate_hz, enclosure.room.size, SPEED_OF_SOUND),
         1 + reflections.any(axis=1),
     )
-    if plan.sample_count > _MOST_SAMPLES or math.prod(images.tolist()) > _MOST_IMAGES:
+    if rir_samples > _MOST_SAMPLES or math.prod(images.tolist()) > _MOST_IMAGES:
         raise Sonic4DError(
             "too_long",
             f"An impulse response of {duration_s:.1f} s at {plan.rate_hz} Hz in this room is too much for gpuRIR.",
@@ -62,7 +65,7 @@ def gpurir_responses(plan: Plan, enclosure: Enclosure) -> Respond:
     gpurir.activateMixedPrecision(False)
 
     def respond(sources: Array, microphones: Array, check: Callable[[], None]) -> Float32:
-        rirs = np.empty((2, len(sources), plan.sample_count), dtype=np.float32)
+        rirs = np.empty((2, len(sources), rir_samples), dtype=np.float32)
         for i, source in enumerate(sources):
             check()
             size_m, source_m, microphones_m = _boxed(enclosure, source[None], microphones[:, i])
@@ -73,12 +76,13 @@ def gpurir_responses(plan: Plan, enclosure: Enclosure) -> Respond:
                 pos_src=source_m,
                 pos_rcv=microphones_m,
                 nb_img=images.tolist(),
-                # It rounds up to an even number of samples, in single precision.
-                Tmax=(plan.sample_count - 0.5) / plan.rate_hz,
+                # It makes the number of samples even.
+                Tmax=(rir_samples - 0.5) / plan.rate_hz,
+                Tdiff=images_s if rir_samples > plan.sample_count else None,
                 fs=plan.rate_hz,
                 c=SPEED_OF_SOUND,
             )
-            rirs[:, i] = found[0, :, : plan.sample_count]
+            rirs[:, i] = found[0, :, :rir_samples]
         if not np.isfinite(rirs).all():
             raise Sonic4DError(
                 "too_near",
