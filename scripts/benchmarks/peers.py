@@ -56,6 +56,7 @@ def rir_generator_rirs(shot: Shot, count: int) -> None:
 
 def torchrir_rirs(shot: Shot, count: int) -> None:
     import torchrir
+    from torchrir.config import SimulationConfig
     from torchrir.sim import simulate
 
     beta = float(sabine_reflection(np.array(SIZE_M), RT60_S)[0])
@@ -67,7 +68,5 @@ def torchrir_rirs(shot: Shot, count: int) -> None:
             sources=torchrir.Source.from_positions([source.tolist()]),
             mics=torchrir.MicrophoneArray.from_positions(microphones.tolist()),
         )
-        config = torchrir.SimulationConfig(
-            nb_img=tuple(int(n) for n in images), tmax=RT60_S, device="cpu"
-        )
+        config = SimulationConfig(nb_img=tuple(int(n) for n in images), tmax=RT60_S, device="cpu")
         simulate(scene, config)
