@@ -10,16 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from . import checks
+from .materials import MATERIALS
 
 Array = npt.NDArray[np.float64]
 KINDS = ("shoebox", "half_space", "free_field")
 MARGIN_M = 0.5
+# At 0 and at the room's size along each of its own axes.
+WALLS = (("left", "right"), ("back", "front"), ("floor", "ceiling"))
+ALL_WALLS = "all"
 
 
 @dataclass(frozen=True)
 class Room:
     """`center` and `size` in metres (world axes, size before the turn by `yaw_deg` about +Z), `rt60_s` in seconds.
 
+    `materials` names what walls are made of: of each of `WALLS`, or of "all" others. With them `rt60_s` may be None:
+    the materials then make the reverberation time; else they tell how the walls share the absorption that it takes.
     Of a half space only the floor counts: the plane z = center.z - size.z / 2.
     """
 
@@ -27,8 +33,18 @@ class Room:
     center: tuple[float, float, float]
     size: tuple[float, float, float]
     yaw_deg: float
-    rt60_s: float
+    rt60_s: float | None
     materials: dict[str, str] | None = None
+
+    def absorption(self) -> Array | None:
+        """Absorption coefficients (3, 2, 8) of the `WALLS` in octave bands (`materials`); None without materials."""
+        if self.materials is None:
+            return None
+        names = [
+            [self.materials.get(wall, self.materials.get(ALL_WALLS, "")) for wall in axis]
+            for axis in WALLS
+        ]
+        return np.array([[MATERIALS[name].absorption for name in axis] for axis in names])
 
     def to_local(self, points: Array) -> Array:
         """World points (..., 3) -> coordinates with a corner of the box at the origin and its edges along the axes."""
@@ -68,18 +84,38 @@ class Room:
         size = checks.array(data["size"], f"{where}.size", (3,))
         if (size < 0.1).any() or (size > 2000).any():
             raise checks.fail(f"{where}.size", "each side must be 0.1 to 2000 metres long")
-        materials = data.get("materials")
-        if materials is not None:
-            raise checks.fail(
-                f"{where}.materials", "wall materials are not available yet; use null"
-            )
+        kind = checks.text(data["kind"], f"{where}.kind", KINDS)
+        materials = _materials_from_json(data.get("materials"), kind, f"{where}.materials")
+        rt60_s = data["rt60_s"]
+        if rt60_s is not None:
+            rt60_s = checks.number(rt60_s, f"{where}.rt60_s", 0, 20)
+        elif kind == "shoebox" and materials is None:
+            raise checks.fail(f"{where}.rt60_s", "null is only possible with materials")
         return cls(
-            checks.text(data["kind"], f"{where}.kind", KINDS),
+            kind,
             tuple(checks.array(data["center"], f"{where}.center", (3,)).tolist()),
             tuple(size.tolist()),
             checks.number(data["yaw_deg"], f"{where}.yaw_deg", -3600, 3600),
-            checks.number(data["rt60_s"], f"{where}.rt60_s", 0, 20),
+            rt60_s,
+            materials,
         )
+
+
+def _materials_from_json(data: Any, kind: str, where: str) -> dict[str, str] | None:
+    if data is None:
+        return None
+    walls = tuple(wall for axis in WALLS for wall in axis)
+    data = checks.fields(data, where, (), (ALL_WALLS, *walls))
+    for wall, name in data.items():
+        checks.text(name, f"{where}.{wall}", tuple(MATERIALS))
+    needed = {"shoebox": walls, "half_space": ("floor",), "free_field": ()}[kind]
+    missing = [wall for wall in needed if wall not in data]
+    if missing and ALL_WALLS not in data:
+        raise checks.fail(
+            where,
+            f'the material of {", ".join(missing)} is missing; "{ALL_WALLS}" names all others',
+        )
+    return dict(data)
 
 
 def fit_room(points: Array, trajectories: Array, rt60_s: float) -> Room:

@@ -45,7 +45,7 @@ def solve_paths(
     axes: Array,
     image_offset: Array,
     image_sign: Array,
-    image_order: npt.NDArray[np.int64],
+    image_kind: npt.NDArray[np.int64],
     shares: Float32,
     longest_m: float,
     weight_table: Float32,
@@ -58,8 +58,8 @@ def solve_paths(
     """Every path at every knot.
 
     source: `trajectories.control_points` in the room's coordinates; times_s (knots,), listener (knots, 3), axes
-    (knots, 3, 3) rows forward, left, up of the head; images: position = offset + sign * source, (images, 3);
-    shares, longest_m: see `PathSpectra`; tables: see `Receiver`.
+    (knots, 3, 3) rows forward, left, up of the head; images: position = offset + sign * source, (images, 3),
+    image_kind (images,) which of the shares; shares, longest_m: see `PathSpectra`; tables: see `Receiver`.
     Written: delay (knots, images, ears) in samples; share (knots, images, spectral buses);
     weight (knots, images, buses) with the distance's gain 1 / (4 pi d) in it.
     """
@@ -125,10 +125,10 @@ def solve_paths(
                 where = min(math.sqrt(distance_m / longest_m) * steps, steps - 1e-6)
                 below = int(where)
                 t = np.float32(where - below)
-                order = image_order[image]
+                kind = image_kind[image]
                 for b in range(spectral):
-                    first = shares[order, below, b]
-                    share[knot, image, b] = first + t * (shares[order, below + 1, b] - first)
+                    first = shares[kind, below, b]
+                    share[knot, image, b] = first + t * (shares[kind, below + 1, b] - first)
 
 
 @njit(fastmath=True, cache=True, nogil=True)

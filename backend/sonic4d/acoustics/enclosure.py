@@ -11,12 +11,13 @@ import numpy.typing as npt
 from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..room import Room
-from .image_source import sabine_reflection
+from .image_source import sabine_reflection, sabine_reflections
 
 Array = npt.NDArray[np.float64]
 
 GROUND_REFLECTION = 0.9  # hard ground: absorbs a fifth of the energy
 FARTHEST_M = 20_000.0
+_OCTAVE_1_KHZ = 3
 _OUTSIDE_M = 1e-6  # rounding doesn't count as being outside
 
 
@@ -31,9 +32,40 @@ class Enclosure:
 
 
 def enclose(room: Room, points: Array, monitor: Monitor) -> Enclosure:
-    """The enclosure around world points (n, 3). Warns where it differs from what was asked.
+    """The enclosure around world points (n, 3), with walls equal at all frequencies. Warns where it differs from what was
+    asked.
 
-    A shoebox's walls follow Sabine's formula; of a half space the ground reflects, in a free field nothing does.
+    A shoebox's walls follow Sabine's formula, with the absorption shared as the materials have it at 1 kHz (Lehmann and
+    Johansson 2008); of a half space the ground reflects, in a free field nothing does.
+    Raises `Sonic4DError` if something is absurdly far away.
+    """
+    placed = place_room(room, points, monitor)
+    absorption = placed.absorption()
+    at_1_khz = None if absorption is None else absorption[..., _OCTAVE_1_KHZ]
+    if placed.kind == "free_field":
+        return Enclosure(placed, np.zeros((3, 2)), 0.0)
+    if placed.kind == "half_space":
+        ground = GROUND_REFLECTION if at_1_khz is None else math.sqrt(1 - at_1_khz[2, 0])
+        return Enclosure(placed, np.array([[0, 0], [0, 0], [ground, 0]]), 0.0)
+    size_m = np.array(placed.size)
+    if at_1_khz is None:
+        reflection, rt60_s = sabine_reflection(size_m, room.rt60_s)
+        reflections = np.full((3, 2), reflection)
+    else:
+        reflections, rt60_s = sabine_reflections(size_m, at_1_khz, room.rt60_s)
+    if room.rt60_s is not None and rt60_s > 1.001 * room.rt60_s:
+        monitor.log(
+            f"A room of {_metres(placed)} can't reverberate for as little as {room.rt60_s:g} s; the shortest time "
+            f"is {rt60_s:.3g} s."
+            + (" It is rendered without reflections." if not reflections.any() else ""),
+            "warning",
+        )
+    return Enclosure(placed, reflections, rt60_s if reflections.any() else 0.0)
+
+
+def place_room(room: Room, points: Array, monitor: Monitor) -> Room:
+    """The room, grown or its ground lowered where world points (n, 3) aren't inside, which is said.
+
     Raises `Sonic4DError` if something is absurdly far away.
     """
     with np.errstate(over="ignore"):
@@ -48,22 +80,10 @@ def enclose(room: Room, points: Array, monitor: Monitor) -> Enclosure:
             "Check the scale of the scene (metres per unit) and the keyframes.",
         )
     if room.kind == "free_field":
-        return Enclosure(room, np.zeros((3, 2)), 0.0)
+        return room
     if room.kind == "half_space":
-        return Enclosure(
-            _grounded(room, points, monitor),
-            np.array([[0, 0], [0, 0], [GROUND_REFLECTION, 0]]),
-            0.0,
-        )
-    grown = _grown(room, points, monitor)
-    reflection, rt60_s = sabine_reflection(np.array(grown.size), room.rt60_s)
-    if rt60_s > room.rt60_s:
-        monitor.log(
-            f"A room of {_metres(grown)} can't reverberate for as little as {room.rt60_s:g} s; the shortest time "
-            f"is {rt60_s:.3g} s. It is rendered without reflections.",
-            "warning",
-        )
-    return Enclosure(grown, np.full((3, 2), reflection), rt60_s if reflection else 0.0)
+        return _grounded(room, points, monitor)
+    return _grown(room, points, monitor)
 
 
 def _grown(room: Room, points: Array, monitor: Monitor) -> Room:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from ..room import Room
 from ..shot import Shot
 from .delay_lines import BLOCK, add_paths, filter_buses, solve_paths
 from .early_images import Images, Walls, make_images, make_walls
-from .enclosure import enclose
+from .enclosure import place_room
 from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
 from .receivers import Receiver, make_receiver
@@ -32,7 +32,6 @@ from .trajectories import control_points, orientation_keys, positions_at, rotati
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-ORDER = 3
 _PIECE = 512 * BLOCK  # samples rendered at a time
 _EARLIEST_S = LONGEST_ITD_S  # the near ear hears before the head's centre would
 _HEAD = np.array([[0, 0, -1.0], [-1, 0, 0], [0, 1, 0]])  # forward, left, up of a Blender camera
@@ -88,6 +87,7 @@ class _Scene:
     room: Room
     walls: Walls | None
     images: Images
+    order: int
     frame_rate: float
     sources: Array
     listener: Array
@@ -98,10 +98,7 @@ class _Scene:
 
 def _place(shot: Shot, monitor: Monitor) -> _Scene:
     places = np.stack([shot.listener_poses[:, :3, 3], *(s.positions for s in shot.sources)])
-    # Eyring's walls can do any reverberation time, so only the room's place and size are asked for here.
-    anechoic = replace(shot.room, rt60_s=0.0)
-    placed = enclose(anechoic, places.reshape(-1, 3), monitor).room
-    room = replace(placed, rt60_s=shot.room.rt60_s)
+    room = place_room(shot.room, places.reshape(-1, 3), monitor)
     frame_rate = float(shot.frame_rate)
     steps_m = np.linalg.norm(np.diff(places, axis=1), axis=2)
     if (steps_m * frame_rate > _FASTEST_M_S).any():
@@ -109,11 +106,12 @@ def _place(shot: Shot, monitor: Monitor) -> _Scene:
             "A source or the camera moves nearly as fast as sound, or jumps: what is heard there is crossfaded.",
             "warning",
         )
-    walls = make_walls(room)
-    images = make_images(room, 0 if walls is None else ORDER)
+    walls = make_walls(room, monitor)
+    order = shot.render.reflection_order
+    images = make_images(room, 0 if walls is None else order)
     local = room.to_local(places)
     if room.kind == "shoebox" and walls is not None:
-        longest_m = (ORDER + 1) * math.hypot(*room.size)
+        longest_m = (order + 1) * math.hypot(*room.size)
     else:
         low, high = local.min(axis=(0, 1)), local.max(axis=(0, 1))
         longest_m = float(np.linalg.norm(high - low))
@@ -123,6 +121,7 @@ def _place(shot: Shot, monitor: Monitor) -> _Scene:
         room,
         walls,
         images,
+        order,
         frame_rate,
         local[1:],
         local[0],
@@ -159,10 +158,10 @@ def _early_sound(
     scene: _Scene, receiver: Receiver, rate_hz: int, sound: Float32, pieces: int, monitor: Monitor
 ) -> Iterator[Float32]:
     """Direct sound and first reflections, (channels, _PIECE) at a time."""
-    log_reflection = np.zeros(8) if scene.walls is None else scene.walls.log_reflection
-    spectra = make_path_spectra(
-        log_reflection, int(scene.images.order.max()), scene.longest_m, rate_hz
-    )
+    hits = scene.images.hits
+    log_gain = np.zeros((len(hits), 8)) if scene.walls is None else scene.walls.log_gain(hits)
+    kinds, kind = np.unique(log_gain.round(9), axis=0, return_inverse=True)
+    spectra = make_path_spectra(kinds, scene.longest_m, rate_hz)
     filters = BusFilters(spectra, rate_hz, _PIECE)
     ahead = math.ceil(_EARLIEST_S * rate_hz) + 8
     history = math.ceil((scene.longest_m / SPEED_OF_SOUND + _EARLIEST_S) * rate_hz) + 8
@@ -170,7 +169,7 @@ def _early_sound(
     trajectories_of = [control_points(source) for source in scene.sources]
     listener, heads = control_points(scene.listener), orientation_keys(scene.heads)
 
-    knots, images = _PIECE // BLOCK + 3, len(scene.images.order)
+    knots, images = _PIECE // BLOCK + 3, len(hits)
     delay = np.empty((knots, images, receiver.ears))
     share = np.empty((knots, images, filters.count), np.float32)
     weight = np.empty((knots, images, receiver.buses), np.float32)
@@ -195,7 +194,7 @@ def _early_sound(
                     axes,
                     scene.images.offset,
                     scene.images.sign,
-                    scene.images.order,
+                    kind,
                     spectra.shares,
                     spectra.longest_m,
                     receiver.weights,
@@ -223,7 +222,7 @@ def _tail(scene: _Scene, receiver: Receiver, rate_hz: int, seed: int) -> Float32
     size_m = np.array(scene.room.size)
     times_s, share = late_share(
         size_m,
-        ORDER,
+        scene.order,
         scene.walls,
         scene.sources.reshape(-1, 3),
         np.tile(scene.listener, (len(scene.sources), 1)),

@@ -68,6 +68,36 @@ def sabine_reflection(size_m: Array, rt60_s: float) -> tuple[float, float]:
     return math.sqrt(1 - absorption), max(rt60_s, shortest_s)
 
 
+def sabine_reflections(
+    size_m: Array, absorption: Array, rt60_s: float | None
+) -> tuple[Array, float]:
+    """Reflection coefficients (3, 2) of walls with these absorption coefficients (3, 2), and their reverberation time.
+
+    With `rt60_s` the coefficients are scaled by one number so that Sabine's formula gives that time, as far as no wall
+    absorbs more than everything. Nothing reverberates (0 s) where every wall absorbs everything.
+    """
+    if rt60_s == 0 or absorption.min() >= 1:
+        return np.zeros((3, 2)), 0.0
+    x, y, z = size_m
+    areas = np.array([y * z, z * x, x * y])[:, None]
+
+    def time_s(alpha: Array) -> float:
+        return 0.161 * x * y * z / max(float((areas * alpha).sum()), 1e-9 * x * y)
+
+    scale = 1.0
+    if rt60_s is not None:
+        low, high = 0.0, 1e9
+        for _ in range(200):
+            scale = math.sqrt(low * high) if low else high / 1e9
+            low, high = (
+                (scale, high)
+                if time_s(np.minimum(absorption * scale, 1)) > rt60_s
+                else (low, scale)
+            )
+    found = np.minimum(absorption * scale, 1)
+    return np.sqrt(1 - found), time_s(found)
+
+
 def longest_time_s(size_m: Array, images: float) -> float:
     """The time within which about that many images arrive: the volume of a sphere over that of the room."""
     radius_m = (images * float(np.prod(size_m)) * 3 / (4 * math.pi)) ** (1 / 3)

@@ -1,6 +1,7 @@
 """What walls and air do to the spectrum of a sound, shared by all of its paths.
 
-A path with n reflections and length d has the magnitude R(f)^n exp(-m(f) d / 2) / (4 pi d). All such curves are sums
+A path of length d that meets walls with the reflection coefficients R_i(f) has the magnitude
+R_1(f) R_2(f) ... exp(-m(f) d / 2) / (4 pi d). All such curves are sums
 of a few: the sound is filtered once per curve into a "bus", and a path is a mixture of buses. The buses are
 oversampled, so that short polynomials can read them at any time (see `delay_lines`).
 """
@@ -14,16 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from ..materials import OCTAVES_HZ
 from .air import air_absorption_per_m
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-OCTAVES_HZ = 125.0 * 2.0 ** np.arange(8)
 OVERSAMPLING = 4
 PASSBAND = 20 / 48  # of the sample rate; above, the buses fade out
 _DISTANCES = 65
 _CURVE_FLOOR = 1e-3  # of a curve's peak; what is weaker need not fit
+_QUIET = 0.03  # paths that lose so much need not fit
 _LARGEST_ERROR_DB = 0.5
 _MOST_BUSES = 8
 _HALF_FILTER_S = 512 / 48_000
@@ -31,8 +33,8 @@ _HALF_FILTER_S = 512 / 48_000
 
 @dataclass(frozen=True)
 class PathSpectra:
-    """`curves` (buses, bins) on `frequencies_hz`; `shares` (orders + 1, _DISTANCES, buses) float32: how much of each bus
-    a path with so many reflections gets at the distance longest_m * (i / (_DISTANCES - 1))^2, without 1 / (4 pi d)."""
+    """`curves` (buses, bins) on `frequencies_hz`; `shares` (kinds, _DISTANCES, buses) float32: how much of each bus a path
+    of a kind gets at the distance longest_m * (i / (_DISTANCES - 1))^2, without 1 / (4 pi d)."""
 
     frequencies_hz: Array
     curves: Array
@@ -40,34 +42,32 @@ class PathSpectra:
     longest_m: float
 
 
-def make_path_spectra(
-    log_reflection: Array, orders: int, longest_m: float, rate_hz: int
-) -> PathSpectra:
-    """Fit as few curves as give 0.5 dB, to paths with up to `orders` reflections and up to `longest_m`.
+def make_path_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> PathSpectra:
+    """Fit as few curves as give 0.5 dB, to paths of up to `longest_m`.
 
-    log_reflection (8,): natural logarithm of the walls' reflection coefficient in the octaves of `OCTAVES_HZ`.
+    log_gain (kinds, 8): natural logarithm of what the walls leave of each kind of path in the octaves of `OCTAVES_HZ`.
     """
     frequencies = np.geomspace(60.0, 0.48 * rate_hz, 97)
     distances = longest_m * np.linspace(0, 1, _DISTANCES) ** 2
-    walls = np.interp(np.log(frequencies), np.log(OCTAVES_HZ), log_reflection)
+    octaves = np.log(OCTAVES_HZ)
+    walls = np.array([np.interp(np.log(frequencies), octaves, kind) for kind in log_gain])
     air = air_absorption_per_m(frequencies) / 2
-    n = np.arange(orders + 1)[:, None, None]
-    wanted = np.exp(n * walls - distances[:, None] * air).reshape(-1, len(frequencies))
-    wanted_unit = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
-    alike = np.einsum("rf,rg->fg", wanted_unit, wanted_unit)
-    shapes = np.linalg.eigh(alike)[1][:, ::-1].T
-    weight = 1 / np.maximum(wanted, _CURVE_FLOOR * wanted.max(axis=1, keepdims=True))
-    audible = wanted * weight > 0.99
+    wanted = np.exp(walls[:, None] - distances[:, None] * air).reshape(-1, len(frequencies))
+    loudest = wanted.max(axis=1, keepdims=True)
+    unit = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
+    shapes = np.linalg.eigh(unit.T @ unit)[1][:, ::-1].T
+    weight = 1 / np.maximum(wanted, _CURVE_FLOOR * loudest)
+    audible = (wanted * weight > 0.99) & (loudest > _QUIET)
     for buses in range(1, _MOST_BUSES + 1):
         curves = shapes[:buses]
-        weighted = curves * weight[:, None]
-        normal = np.einsum("rbf,rcf->rbc", weighted, weighted)
-        target = np.einsum("rbf,rf->rb", weighted, wanted * weight)
+        products = curves[:, None] * curves
+        normal = np.tensordot(weight**2, products, (1, 2))
+        target = (wanted * weight**2) @ curves.T
         shares = np.linalg.solve(normal, target[..., None])[..., 0]
         ratio = np.where(audible, shares @ curves * weight, 1)
         if (np.abs(20 * np.log10(np.maximum(ratio, 1e-9))) < _LARGEST_ERROR_DB).all():
             break
-    shares = shares.reshape(orders + 1, _DISTANCES, buses).astype(np.float32)
+    shares = shares.reshape(len(log_gain), _DISTANCES, buses).astype(np.float32)
     return PathSpectra(frequencies, curves, shares, longest_m)
 
 

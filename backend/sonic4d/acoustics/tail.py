@@ -39,7 +39,7 @@ def late_share(
     Averaged over some of the pairs of sources and listeners (n, 3) in the room's coordinates.
     """
     reach_m = _HAND_OVER_PATHS * walls.mean_free_path_m
-    log_reflection = walls.log_reflection[_REFERENCE_OCTAVE]
+    log_reflection = walls.mean_log_reflection[_REFERENCE_OCTAVE]
     every, early = np.full(_BINS, 1e-12), np.zeros(_BINS)
     chosen = np.unique(np.linspace(0, len(sources) - 1, _POSITIONS).astype(np.int64))
     for source, listener in zip(sources[chosen], listeners[chosen], strict=True):
