@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+MAX_ORDER = 3
 ORDERS = {"ambix1": 1, "ambix2": 2, "ambix3": 3}
 
 
@@ -36,3 +38,32 @@ def spherical_harmonics(order: int, directions: Array) -> Array:
         math.sqrt(5 / 8) * x * (x**2 - 3 * y**2),
     )
     return np.stack(channels[: (order + 1) ** 2], axis=1)
+
+
+def orthonormal(order: int) -> Array:
+    """What turns SN3D channels into N3D ones (orthonormal over the sphere), ((order + 1)^2,): sqrt(2 n + 1)."""
+    degrees = np.arange(order + 1)
+    return np.sqrt(np.repeat(2 * degrees + 1, 2 * degrees + 1))
+
+
+def turns(order: int, rotations: Array) -> Array:
+    """Matrices (k, C, C) that make the channels of a sound field (C,) those heard in turned axes.
+
+    rotations (k, 3, 3): rows are the turned axes, forward, left, up, in the old ones. The same for SN3D and N3D: a
+    rotation mixes only channels of the same degree.
+    """
+    directions, inverse = _probes(order)
+    turned = np.einsum("kij,nj->kni", rotations, directions)
+    channels = spherical_harmonics(order, turned.reshape(-1, 3)).reshape(*turned.shape[:2], -1)
+    return np.einsum("cn,knd->kdc", inverse, channels)
+
+
+@lru_cache
+def _probes(order: int) -> tuple[Array, Array]:
+    """Directions (n, 3) that tell all channels apart, and what gives a field's channels from its values there."""
+    index = np.arange(48) + 0.5
+    height = 1 - index / 24
+    angle = index * (np.pi * (3 - math.sqrt(5)))
+    flat = np.sqrt(1 - height**2)
+    directions = np.stack((flat * np.cos(angle), flat * np.sin(angle), height), axis=1)
+    return directions, np.linalg.pinv(spherical_harmonics(order, directions))

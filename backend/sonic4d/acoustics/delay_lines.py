@@ -51,6 +51,7 @@ def solve_paths(
     weight_table: Float32,
     onset_table: Array,
     rate_hz: float,
+    travel: Array,
     delay: Array,
     share: Float32,
     weight: Float32,
@@ -60,7 +61,7 @@ def solve_paths(
     source: `trajectories.control_points` in the room's coordinates; times_s (knots,), listener (knots, 3), axes
     (knots, 3, 3) rows forward, left, up of the head; images: position = offset + sign * source, (images, 3),
     image_kind (images,) which of the shares; shares, longest_m: see `PathSpectra`; tables: see `Receiver`.
-    Written: delay (knots, images, ears) in samples; share (knots, images, spectral buses);
+    Written: travel (knots, images) in seconds; delay (knots, images, ears) in samples; share (knots, images, spectral buses);
     weight (knots, images, buses) with the distance's gain 1 / (4 pi d) in it.
     """
     knots, images, ears = delay.shape
@@ -94,6 +95,7 @@ def solve_paths(
                         break
                     travel_s = max(travel_s + late / max(closing, 0.1 * SPEED_OF_SOUND), 0.0)
 
+                travel[knot, image] = travel_s
                 scale = 1 / max(distance_m, 1e-9)
                 for i in range(3):
                     head[i] = 0.0

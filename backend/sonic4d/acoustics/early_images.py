@@ -21,7 +21,8 @@ Indices = npt.NDArray[np.int64]
 DECAY_60_DB = 6 * math.log(10)  # of energy
 _QUIETEST = math.log(1e-3)  # of a reflection; what is weaker counts as this
 _LEAST_LOSS = 0.01  # of what the reverberation time asks for; the rest may be the air's
-_AUDIBLE = slice(0, 6)  # up to 4 kHz walls make up for the air
+_KEPT = slice(0, 6)  # up to 4 kHz walls make up for the air
+_OCTAVE_1_KHZ = 3
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Walls:
 def make_walls(room: Room, monitor: Monitor) -> Walls | None:
     """Walls of the room's materials that give its reverberation time, together with the air; None where nothing reflects.
 
-    The time holds in all octaves up to 4 kHz; above, the air may make it shorter. Without materials all walls are
-    alike. Warns where no wall can reach it.
+    The time holds in all octaves up to 4 kHz; above, walls are as at 1 kHz and the air makes it shorter. Without materials
+    all walls are alike. Warns where no wall can reach it.
     """
     if room.kind == "free_field" or (room.kind == "shoebox" and room.rt60_s == 0):
         return None
@@ -109,6 +110,7 @@ def make_walls(room: Room, monitor: Monitor) -> Walls | None:
         return Walls(base, _mean_log_reflection(base, share), mean_free_path_m)
     asked = DECAY_60_DB / (SPEED_OF_SOUND * room.rt60_s)
     lost = np.maximum(asked - air_absorption_per_m(OCTAVES_HZ), _LEAST_LOSS * asked)
+    lost[_KEPT.stop :] = lost[_OCTAVE_1_KHZ]
     wanted = -lost * mean_free_path_m / 2
     log_reflection = _scaled(base, share, wanted)
     mean = _mean_log_reflection(log_reflection, share)
@@ -117,7 +119,7 @@ def make_walls(room: Room, monitor: Monitor) -> Walls | None:
         / SPEED_OF_SOUND
         / (-2 * mean / mean_free_path_m + air_absorption_per_m(OCTAVES_HZ))
     )
-    worst_s = reached_s[_AUDIBLE][np.argmax(np.abs(np.log(reached_s[_AUDIBLE] / room.rt60_s)))]
+    worst_s = reached_s[_KEPT][np.argmax(np.abs(np.log(reached_s[_KEPT] / room.rt60_s)))]
     if abs(worst_s / room.rt60_s - 1) > 0.05:
         monitor.log(
             f"This room and its materials can't reverberate for {room.rt60_s:g} s at all frequencies; the farthest "
@@ -134,7 +136,8 @@ def _log_reflection(absorption: Array) -> Array:
 
 def _mean_log_reflection(log_reflection: Array, share: Array) -> Array:
     """Eyring: half the logarithm of the mean energy that walls with these shares (3, 2) of the surface reflect."""
-    return np.log(np.einsum("ij,ijb->b", share, np.exp(2 * log_reflection))) / 2
+    with np.errstate(divide="ignore"):
+        return np.log(np.einsum("ij,ijb->b", share, np.exp(2 * log_reflection))) / 2
 
 
 def _scaled(base: Array, share: Array, wanted: Array) -> Array:

@@ -41,7 +41,7 @@ _RING = np.radians(7)
 _BATCH_VALUES = 1 << 18
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hrtf:
     """One head at one sample rate; ear 0 is the left one.
 

@@ -6,24 +6,27 @@ has two ears with filters; microphones in one place and loudspeakers are gains t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from ..protocol import Sonic4DError
 from ..shot import RenderSettings
 from . import sphere_table
-from .ambisonics import ORDERS, spherical_harmonics
+from .ambisonics import MAX_ORDER, ORDERS, orthonormal, spherical_harmonics
 from .hrtf import LONGEST_ITD_S, Hrtf, load_hrtf
 from .image_source import SPEED_OF_SOUND
 from .loudspeakers import LAYOUTS, panning_gains
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
+
+_LATE_FILTER_S = 0.005  # of the filters' length, in powers of two
+_PHASE_HZ = (700.0, 1800.0)  # fades out
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,16 @@ class Receiver:
     reaches it, at most `LONGEST_ITD_S` apart.
     weights: a `sphere_table` of a gain per bus: the first ear's, then the second ear's.
     basis (buses per ear, taps): the filters whose sum an ear's channel is; None where every bus is a channel.
-    diffuse: frequencies (bins,) -> (channels, channels, bins), how independent noises of unit power add up to what
-    the channels hear of a diffuse sound field of unit power.
+    late (channels, (late_order + 1)^2, taps): filters, symmetric about taps // 2, from the Ambisonic channels (N3D,
+    forward, left, up) of a diffuse sound field to what the channels hear of it: with the field's exact levels and
+    coherence and, within that, as directional as the receiver is.
     """
 
     onsets_s: Array
     weights: Float32
     basis: Float32 | None
-    diffuse: Callable[[Array], Array]
+    late_order: int
+    late: Float32
 
     @property
     def ears(self) -> int:
@@ -69,21 +74,27 @@ def make_receiver(render: RenderSettings, folder: Path) -> Receiver:
     if render.format == "binaural":
         return _head(load_hrtf(render.hrtf, render.sample_rate, folder))
     if render.format == "stereo":
-        return _microphone_pair(render.mic_spacing_m)
+        return _microphone_pair(render.mic_spacing_m, render.sample_rate)
     return _coincident(render.format)
 
 
+@lru_cache(maxsize=4)
 def _head(hrtf: Hrtf) -> Receiver:
-    def diffuse(frequencies_hz: Array) -> Array:
-        known_hz = hrtf.frequencies_hz
-        coherence = np.interp(frequencies_hz, known_hz, hrtf.diffuse_coherence)
-        power = [np.interp(frequencies_hz, known_hz, ear) for ear in hrtf.diffuse_power]
-        return _pair_of_noises(coherence) * np.sqrt(power)[:, None]
+    bins = len(hrtf.frequencies_hz)
+    directions = sphere_table.grid_directions()
+    responses = sphere_table.read_table(hrtf.weights, directions).reshape(len(directions), 2, -1)
+    spectra = np.abs(fft.rfft(responses @ hrtf.basis, 2 * (bins - 1)))
+    onsets_s = sphere_table.read_table(hrtf.onsets_s, directions)
+    power = np.sqrt(hrtf.diffuse_power)
+    covariance = np.empty((bins, 2, 2))
+    covariance[:, 0, 0], covariance[:, 1, 1] = power**2
+    covariance[:, 0, 1] = covariance[:, 1, 0] = hrtf.diffuse_coherence * power[0] * power[1]
+    late = _late_ears(spectra, onsets_s, covariance, hrtf.frequencies_hz)
+    return Receiver(hrtf.onsets_s, hrtf.weights, hrtf.basis, 1, late)
 
-    return Receiver(hrtf.onsets_s, hrtf.weights, hrtf.basis, diffuse)
 
-
-def _microphone_pair(spacing_m: float) -> Receiver:
+@lru_cache(maxsize=4)
+def _microphone_pair(spacing_m: float, rate_hz: int) -> Receiver:
     """The paper's two omnidirectional microphones, left and right of the listener's place.
 
     Plane waves are assumed: both hear the same level. In a diffuse field they cohere as sinc(2 f spacing / c) (Cook et
@@ -98,41 +109,69 @@ def _microphone_pair(spacing_m: float) -> Receiver:
         )
     left = sphere_table.grid_directions()[:, 1]
     onsets_s = np.stack((-latest_s * left, latest_s * left), axis=1)
-
-    def diffuse(frequencies_hz: Array) -> Array:
-        return _pair_of_noises(np.sinc(4 * latest_s * frequencies_hz))
-
+    frequencies_hz = fft.rfftfreq(1 << int(np.ceil(np.log2(rate_hz / 94))), 1 / rate_hz)
+    covariance = np.empty((len(frequencies_hz), 2, 2))
+    covariance[:, [0, 1], [0, 1]] = 1
+    covariance[:, [0, 1], [1, 0]] = np.sinc(4 * latest_s * frequencies_hz)[:, None]
+    # What is farther apart than a wave tells left from right by time alone; a little of a dipole decides who is who.
+    spectra = np.repeat((1 + 0.3 * np.stack((left, -left), 1))[..., None], len(frequencies_hz), 2)
     return Receiver(
         sphere_table.make_table(onsets_s),
         sphere_table.make_table(np.ones_like(onsets_s)).astype(np.float32),
         None,
-        diffuse,
+        1,
+        _late_ears(spectra, onsets_s, covariance, frequencies_hz),
     )
 
 
-def _pair_of_noises(coherence: Array) -> Array:
-    """(2, 2, bins): two independent noises -> two of such a coherence (bins,), each of unit power."""
-    angle = np.arccos(np.clip(coherence, -1, 1)) / 2
-    common, opposed = np.cos(angle), np.sin(angle)
-    return np.array([[common, opposed], [common, -opposed]])
+def _late_ears(
+    magnitudes: Array, onsets_s: Array, covariance: Array, frequencies_hz: Array
+) -> Float32:
+    """`Receiver.late` of two ears: magnitudes (directions, 2, bins) and onsets (directions, 2) at the grid's directions,
+    covariance (bins, 2, 2) in a diffuse field.
+
+    The decoder that matches the covariance and is otherwise nearest to the least-squares one: an orthogonal Procrustes
+    problem (Vilkamo, Bäckström and Kuntz, JAES 61, 2013). Above `_PHASE_HZ`, where first-order Ambisonics can't carry
+    time differences, the least-squares decoder is one of magnitudes.
+    """
+    directions = sphere_table.grid_directions()
+    channels = spherical_harmonics(1, directions) * orthonormal(1)
+    weighted = sphere_table.grid_areas()[:, None] * channels
+    phase = np.exp(-2j * np.pi * onsets_s[..., None] * frequencies_hz)
+    timed = np.einsum("nc,nef->fec", weighted, magnitudes * phase, optimize=True)
+    untimed = np.einsum("nc,nef->fec", weighted, magnitudes, optimize=True)
+    low, high = _PHASE_HZ
+    share = np.clip(np.log2(np.maximum(frequencies_hz, 1) / low) / np.log2(high / low), 0, 1)
+    wanted = (1 - share)[:, None, None] * timed + share[:, None, None] * untimed
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0))[:, None]) @ vectors.transpose(0, 2, 1)
+    left, _, right = np.linalg.svd(root @ wanted, full_matrices=False)
+    decoder = root @ left @ right
+    decoder[[0, -1]] = decoder[[0, -1]].real
+    size = 2 * (len(frequencies_hz) - 1)
+    half = 1 << int(np.ceil(np.log2(frequencies_hz[-1] * _LATE_FILTER_S)))
+    late = np.roll(fft.irfft(decoder, size, axis=0), half, axis=0)[: 2 * half]
+    late *= np.hanning(2 * half + 1)[:-1, None, None] ** 0.25  # only the ends fade
+    return np.ascontiguousarray(late.transpose(1, 2, 0)).astype(np.float32)
 
 
 @lru_cache
 def _coincident(name: str) -> Receiver:
     """Channels that hear everything at the same time, as loud as its direction demands."""
     directions = sphere_table.grid_directions()
+    order = ORDERS.get(name, MAX_ORDER)
     if name in ORDERS:
-        gains = spherical_harmonics(ORDERS[name], directions)
+        gains = spherical_harmonics(order, directions)
     else:
         gains = panning_gains(LAYOUTS[name], directions)
     weights = sphere_table.make_table(gains).astype(np.float32)
-    power = np.einsum("n,ni,nj->ij", sphere_table.grid_areas(), gains, gains, optimize=True)
-    values, vectors = np.linalg.eigh(power)
+    areas = sphere_table.grid_areas()[:, None]
+    channels = spherical_harmonics(order, directions) * orthonormal(order)
+    values, vectors = np.linalg.eigh(gains.T @ (areas * gains))
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    root[np.abs(root) < 1e-9] = 0  # what is silent stays exactly silent
-
-    def diffuse(frequencies_hz: Array) -> Array:
-        return np.repeat(root[..., None], len(frequencies_hz), axis=-1)
-
+    left, _, right = np.linalg.svd(root @ (gains.T @ (areas * channels)), full_matrices=False)
+    late = root @ left @ right
+    late[np.abs(late) < 1e-9] = 0  # saves work
+    late[~gains.any(axis=0)] = 0  # what is silent stays exactly silent
     onsets_s = sphere_table.make_table(np.zeros((len(gains), 1)))
-    return Receiver(onsets_s, weights, None, diffuse)
+    return Receiver(onsets_s, weights, None, order, late[..., None].astype(np.float32))

@@ -26,7 +26,7 @@ PASSBAND = 20 / 48  # of the sample rate; above, the buses fade out
 _DISTANCES = 65
 _CURVE_FLOOR = 1e-3  # of a curve's peak; what is weaker need not fit
 _QUIET = 0.03  # paths that lose so much need not fit
-_LARGEST_ERROR_DB = 0.5
+_LARGEST_ERROR_DB, _USUAL_ERROR_DB = 0.5, 0.01
 _MOST_BUSES = 8
 _HALF_FILTER_S = 512 / 48_000
 
@@ -43,7 +43,7 @@ class PathSpectra:
 
 
 def make_path_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> PathSpectra:
-    """Fit as few curves as give 0.5 dB, to paths of up to `longest_m`.
+    """Fit as few curves as give 0.01 dB in the mean and 0.5 dB at worst, to paths of up to `longest_m`.
 
     log_gain (kinds, 8): natural logarithm of what the walls leave of each kind of path in the octaves of `OCTAVES_HZ`.
     """
@@ -65,9 +65,26 @@ def make_path_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> PathSp
         target = (wanted * weight**2) @ curves.T
         shares = np.linalg.solve(normal, target[..., None])[..., 0]
         ratio = np.where(audible, shares @ curves * weight, 1)
-        if (np.abs(20 * np.log10(np.maximum(ratio, 1e-9))) < _LARGEST_ERROR_DB).all():
+        error_db = np.abs(20 * np.log10(np.maximum(ratio, 1e-9)))
+        usual_db = np.sqrt((error_db**2).sum() / max(1, audible.sum()))
+        if error_db.max() < _LARGEST_ERROR_DB and usual_db < _USUAL_ERROR_DB:
             break
     shares = shares.reshape(len(log_gain), _DISTANCES, buses).astype(np.float32)
+    return PathSpectra(frequencies, curves, shares, longest_m)
+
+
+def make_octave_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> PathSpectra:
+    """The same for paths whose octaves are to be weighted one by one, as directivity and obstacles do.
+
+    The buses are the octaves of `OCTAVES_HZ`, linear in the logarithm of the frequency between: a share is a path's
+    amplitude there.
+    """
+    frequencies = np.geomspace(60.0, 0.48 * rate_hz, 97)
+    octaves = np.log(OCTAVES_HZ)
+    curves = np.array([np.interp(np.log(frequencies), octaves, hat) for hat in np.eye(8)])
+    distances = longest_m * np.linspace(0, 1, _DISTANCES) ** 2
+    air = distances[:, None] * air_absorption_per_m(OCTAVES_HZ) / 2
+    shares = np.exp(log_gain[:, None] - air).astype(np.float32)
     return PathSpectra(frequencies, curves, shares, longest_m)
 
 

@@ -1,22 +1,25 @@
-"""Late reverberation: everything that reaches the receiver after the first reflections, as one diffuse sound field.
+"""Late reverberation: everything that reaches the listener after the first reflections, as one diffuse sound field.
 
-The tail is a static filter per channel, Gaussian noise that fades as fast as walls and air demand, as strong and as
-coherent between the channels as a diffuse field is there. Its energy is what the room's energy balance demands minus what the first reflections carry.
+The field is a set of independent noises, the room-fixed Ambisonic channels of a diffuse field, that fade as fast as
+walls and air demand. Its energy is what the room's energy balance demands minus what the first reflections carry. It
+depends on the room alone, not on who moves where (`late_field` turns it into the listener's axes).
 """
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
+from scipy.stats import qmc
 
+from ..materials import OCTAVES_HZ
 from .early_images import DECAY_60_DB, Walls
 from .image_source import SPEED_OF_SOUND
-from .receivers import Receiver
 from .spectral_buses import PASSBAND
 
 Array = npt.NDArray[np.float64]
@@ -26,23 +29,25 @@ _REFERENCE_OCTAVE = 3  # 1 kHz
 _BINS = 130
 _HAND_OVER_PATHS = 17  # mean free paths until the first reflections are over
 _SMOOTHING_BINS = 4
-_POSITIONS = 24
+_PLACES = 24
+_NEAREST_WALL = 0.1  # of the room's side
 _HOP_S = 0.005
 _FRAMES_AT_ONCE = 256
+_EVEN_WAVES = 6.0  # periods of an octave's middle over which its noise is evened out
+_LEAST_EVEN_S = 0.008
 
 
-def late_share(
-    size_m: Array, order: int, walls: Walls, sources: Array, listeners: Array
-) -> tuple[Array, Array]:
+def late_share(size_m: Array, order: int, walls: Walls) -> tuple[Array, Array]:
     """Expected share of the reflected energy that images beyond `order` carry: times in seconds and shares, (bins,).
 
-    Averaged over some of the pairs of sources and listeners (n, 3) in the room's coordinates.
+    The mean over sources and listeners all over the room (a Halton sequence).
     """
     reach_m = _HAND_OVER_PATHS * walls.mean_free_path_m
     log_reflection = walls.mean_log_reflection[_REFERENCE_OCTAVE]
     every, early = np.full(_BINS, 1e-12), np.zeros(_BINS)
-    chosen = np.unique(np.linspace(0, len(sources) - 1, _POSITIONS).astype(np.int64))
-    for source, listener in zip(sources[chosen], listeners[chosen], strict=True):
+    places = qmc.Halton(6, scramble=False).random(_PLACES + 1)[1:].reshape(-1, 2, 3)
+    places = (_NEAREST_WALL + (1 - 2 * _NEAREST_WALL) * places) * size_m
+    for source, listener in places:
         squared, reflections = np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
         for axis in range(3):
             steps = math.ceil(reach_m / size_m[axis]) + 1
@@ -73,11 +78,12 @@ def make_tail(
     walls: Walls,
     times_s: Array,
     share: Array,
-    receiver: Receiver,
+    channels: int,
     rate_hz: int,
     seed: int,
 ) -> Float32:
-    """Impulse response of the late reverberation, (channels, samples); see `late_share` for times and share.
+    """Impulse response of the late reverberation, (channels, samples), all channels alike in power (N3D); see `late_share`
+    for times and share.
 
     A diffuse field's energy density after an impulse is c / (4 pi V) exp(-13.8 t / RT60) (Kuttruff, Room Acoustics,
     5.1), in the scale where the direct sound has the amplitude 1 / (4 pi d). Independent noises are cut into short
@@ -93,20 +99,42 @@ def make_tail(
     level = np.sqrt(density * np.interp(time, times_s, share))
     spectrum = level * np.exp(-decay_per_s / 2 * time) * (frequencies < PASSBAND * rate_hz)
 
-    channels = receiver.channels
-    mixing = receiver.diffuse(frequencies)
     window = np.hanning(2 * hop + 1)[:-1]
-    noise = np.random.default_rng(seed).standard_normal((channels, (frames + 1) * hop), np.float32)
-    cut = sliding_window_view(noise, 2 * hop, axis=1)[:, ::hop]
     # The filters have zero phase: half of what they smear comes before a frame's beginning.
     early = (size - 2 * hop) // 2
     response = np.zeros((channels, early + frames * hop + size), np.float32)
-    for start in range(0, frames, _FRAMES_AT_ONCE):
-        chosen = slice(start, start + _FRAMES_AT_ONCE)
-        noises = fft.rfft(cut[:, chosen] * window, size, workers=-1) * spectrum[chosen]
-        mixed = np.einsum("ijf,jnf->inf", mixing, noises)
-        shaped = np.roll(fft.irfft(mixed, size, workers=-1), early, axis=-1)
-        for frame in range(shaped.shape[1]):
-            place = (start + frame) * hop
-            response[:, place : place + size] += shaped[:, frame]
+    for channel, row in enumerate(response):
+        noise = _even_noise((frames + 1) * hop, rate_hz, seed, channel)
+        cut = sliding_window_view(noise, 2 * hop)[::hop]
+        for start in range(0, frames, _FRAMES_AT_ONCE):
+            chosen = slice(start, start + _FRAMES_AT_ONCE)
+            noises = fft.rfft(cut[chosen] * window, size, workers=-1) * spectrum[chosen]
+            shaped = np.roll(fft.irfft(noises, size, workers=-1), early, axis=-1)
+            for frame, samples in enumerate(shaped):
+                place = (start + frame) * hop
+                row[place : place + size] += samples
     return response[:, early : early + (frames + 1) * hop]
+
+
+@lru_cache(maxsize=32)
+def _even_noise(count: int, rate_hz: int, seed: int, channel: int) -> Array:
+    """Gaussian noise (count,) of unit power whose octaves are as strong at all times.
+
+    A room's many reflections add up to an even decay; plain noise of the same length would make each octave's
+    reverberation time off by several per cent.
+    """
+    noise = np.random.default_rng([seed, channel]).standard_normal(count)
+    size = fft.next_fast_len(count + rate_hz // 10, real=True)
+    spectrum = fft.rfft(noise, size)
+    octave = np.log2(np.maximum(fft.rfftfreq(size, 1 / rate_hz), 1) / OCTAVES_HZ[0])
+    octave = np.clip(octave, 0, len(OCTAVES_HZ) - 1)
+    result = np.zeros(count)
+    for band, middle_hz in enumerate(OCTAVES_HZ):
+        share = np.cos(np.pi / 2 * np.clip(np.abs(octave - band), 0, 1)) ** 2
+        if not share.any():
+            continue
+        part = fft.irfft(spectrum * share, size)[:count]
+        deviation = max(_EVEN_WAVES / middle_hz, _LEAST_EVEN_S) * rate_hz
+        power = gaussian_filter1d(part**2, deviation, mode="reflect")
+        result += part * np.sqrt((share**2).mean() / np.maximum(power, 1e-9))
+    return result / np.sqrt((result**2).mean())

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sonic4d.acoustics import hrtf
+from sonic4d.acoustics import hrtf, late_field
+from sonic4d.acoustics.early_images import make_walls
+from sonic4d.acoustics.receivers import make_receiver
 from sonic4d.geometry.cameras import LOOKING_NORTH
+from sonic4d.monitor import SILENT
 from sonic4d.room import Room
 from sonic4d.shot import Normalize, RenderSettings, Shot, ShotSource
 
@@ -56,3 +59,32 @@ def make_shot(tmp_path: Path) -> Callable[..., Shot]:
         )
 
     return make
+
+
+@pytest.fixture
+def late_response(monkeypatch: pytest.MonkeyPatch) -> Callable[..., np.ndarray]:
+    """`late_response(shot, axes=(3, 3))`: the late field's impulse response (channels, samples) for a head that looks along
+    the room's x axis, or else; as if there were no early reflections."""
+
+    def respond(shot: Shot, axes: np.ndarray | None = None) -> np.ndarray:
+        monkeypatch.setattr(late_field, "late_share", lambda *_: (np.array([0.0, 1]), np.ones(2)))
+        late_field._prepared.cache_clear()
+        render = shot.render
+        walls = make_walls(shot.room, SILENT)
+        assert walls is not None
+        receiver = make_receiver(render, shot.folder)
+        piece = 1 << 15
+        late = late_field.LateField(
+            shot.room.size, 3, walls, receiver, render.sample_rate, render.seed, piece
+        )
+        late_field._prepared.cache_clear()
+        knots = np.broadcast_to(np.eye(3) if axes is None else axes, (1, piece // 64 + 1, 3, 3))
+        pieces = []
+        for number in range(-(-late.length // piece)):
+            sound = np.zeros(piece, np.float32)
+            sound[0] = number == 0
+            late.send(sound)
+            pieces.append(late.hear(knots, np.ones((1, knots.shape[1]))))
+        return np.concatenate(pieces, axis=1)
+
+    return respond

@@ -14,11 +14,8 @@ import pytest
 from scipy import fft, signal, special
 from scipy.spatial.transform import Rotation
 from sonic4d.acoustics.ambisonics import spherical_harmonics
-from sonic4d.acoustics.early_images import make_walls
 from sonic4d.acoustics.formats import loudness_mix
 from sonic4d.acoustics.hifi import render_hifi
-from sonic4d.acoustics.receivers import make_receiver
-from sonic4d.acoustics.tail import make_tail
 from sonic4d.geometry.cameras import LOOKING_NORTH
 from sonic4d.monitor import SILENT
 from sonic4d.shot import Shot
@@ -173,19 +170,12 @@ def test_nothing_moves_equals_convolution(ambix: MakeShot) -> None:
     assert np.abs(rendered - expected).max() < 2e-5 * np.abs(expected).max()
 
 
-def endless_tail(shot: Shot, seed: int = 0) -> Float32:
-    """The tail as if there were no early reflections."""
-    walls = make_walls(shot.room)
-    assert walls is not None
-    receiver = make_receiver(shot.render, shot.folder)
-    size_m = np.array(shot.room.size)
-    return make_tail(size_m, walls, np.array([0.0, 1]), np.ones(2), receiver, RATE_HZ, seed)
-
-
-def test_the_tail_is_a_diffuse_field(ambix: MakeShot) -> None:
+def test_the_tail_is_a_diffuse_field(
+    ambix: MakeShot, late_response: Callable[[Shot], Float32]
+) -> None:
     """W has the energy of a diffuse field, c / (4 pi V) exp(-13.8 t / T), around 1 kHz; a channel of order n has
     1 / (2 n + 1) of it (SN3D), and nothing in common with the others."""
-    tail = endless_tail(ambix(kind="shoebox", rt60_s=1.0))
+    tail = late_response(ambix(kind="shoebox", rt60_s=1.0))
     sos = signal.butter(3, (707, 1414), "band", fs=RATE_HZ, output="sos")
     passed = np.mean(np.abs(signal.sosfreqz(sos, 1 << 14)[1]) ** 4)
     time = np.arange(RATE_HZ // 2) / RATE_HZ
@@ -200,11 +190,13 @@ def test_the_tail_is_a_diffuse_field(ambix: MakeShot) -> None:
     assert np.sqrt((common**2).mean()) < 0.06
 
 
-def test_an_ear_hears_as_much_reverberation_as_the_middle_of_the_head(ambix: MakeShot) -> None:
+def test_an_ear_hears_as_much_reverberation_as_the_middle_of_the_head(
+    ambix: MakeShot, late_response: Callable[[Shot], Float32]
+) -> None:
     """The mean of both ears over the frequencies against W: the head is diffuse-field equalised."""
     energies = []
     for name in ("ambix1", "binaural"):
-        tail = endless_tail(ambix(kind="shoebox", rt60_s=0.5, format=name), seed=3)
+        tail = late_response(ambix(kind="shoebox", rt60_s=0.5, format=name, seed=3))
         spectrum = np.abs(fft.rfft(tail[: 1 if name == "ambix1" else 2], 1 << 16)) ** 2
         energies.append(spectrum[:, 400:21_800].sum() / len(spectrum))
     assert abs(10 * np.log10(energies[0] / energies[1])) < 0.3

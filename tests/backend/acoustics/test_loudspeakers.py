@@ -13,14 +13,12 @@ import pytest
 import soundfile
 from scipy import fft, signal
 from sonic4d.acoustics import render
-from sonic4d.acoustics.early_images import make_walls
 from sonic4d.acoustics.formats import CHANNELS, loudness_mix
 from sonic4d.acoustics.hifi import render_hifi
 from sonic4d.acoustics.levels import loudness_lufs, normalize
 from sonic4d.acoustics.receivers import make_receiver
 from sonic4d.acoustics.render import render_shot, render_to_file
 from sonic4d.acoustics.sphere_table import read_table
-from sonic4d.acoustics.tail import make_tail
 from sonic4d.monitor import SILENT
 from sonic4d.protocol import Sonic4DError
 from sonic4d.shot import Normalize, RenderSettings, Shot
@@ -147,14 +145,12 @@ def test_motion_does_not_click(bed: MakeShot) -> None:
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_all_loudspeakers_together_reverberate_as_a_diffuse_field(bed: MakeShot, name: str) -> None:
+def test_all_loudspeakers_together_reverberate_as_a_diffuse_field(
+    bed: MakeShot, late_response: Callable[[Shot], Float32], name: str
+) -> None:
     """c / (4 pi V) exp(-13.8 t / T) around 1 kHz, everywhere but in LFE."""
     shot = bed(kind="shoebox", rt60_s=1.0, format=name)
-    walls = make_walls(shot.room)
-    assert walls is not None
-    receiver = make_receiver(shot.render, shot.folder)
-    always = np.array([0.0, 1]), np.ones(2)
-    tail = make_tail(np.array(shot.room.size), walls, *always, receiver, RATE_HZ, 0)
+    tail = late_response(shot)
     sos = signal.butter(3, (707, 1414), "band", fs=RATE_HZ, output="sos")
     passed = np.mean(np.abs(signal.sosfreqz(sos, 1 << 14)[1]) ** 4)
     time = np.arange(RATE_HZ // 2) / RATE_HZ
@@ -164,7 +160,7 @@ def test_all_loudspeakers_together_reverberate_as_a_diffuse_field(bed: MakeShot,
     assert power[LFE] == 0
     assert np.delete(power, LFE).min() > 0.03
     # behind 110 degrees, 5.1 has two loudspeakers for almost half of the sphere
-    assert (np.argsort(power)[-2:] == [4, 5]).all() == (name == "5.1")
+    assert (set(np.argsort(power)[-2:]) == {4, 5}) == (name == "5.1")
 
 
 def test_loudness_of_5_1_leaves_lfe_out_and_weights_the_surrounds() -> None:

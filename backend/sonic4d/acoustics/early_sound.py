@@ -1,0 +1,186 @@
+"""Direct sound and first reflections, piece by piece: every path a delay line (`delay_lines`)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ..monitor import Monitor
+from .delay_lines import BLOCK, add_paths, filter_buses, solve_paths
+from .hifi_scene import Paths, Scene
+from .hrtf import LONGEST_ITD_S
+from .image_source import SPEED_OF_SOUND
+from .radiation import octave_gains
+from .receivers import Receiver
+from .spectral_buses import (
+    OVERSAMPLING,
+    BusFilters,
+    PathSpectra,
+    design_reader,
+    make_octave_spectra,
+    make_path_spectra,
+)
+from .trajectories import positions_at
+
+Array = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+
+PIECE = 512 * BLOCK  # samples rendered at a time
+_EARLIEST_S = LONGEST_ITD_S  # the near ear hears before the head's centre would
+
+
+class _Line:
+    """One source's sound on its way, filtered and oversampled: `samples` (spectral buses, OVERSAMPLING, n) starts
+    `history` samples before the current piece and reaches a little beyond its end."""
+
+    def __init__(
+        self, signal: Float32, filters: BusFilters, history: int, ahead: int, piece: int
+    ) -> None:
+        self._filters = filters
+        self._ahead = ahead
+        self._next = ahead - PIECE
+        self._padding = filters.half + PIECE
+        self._signal = signal
+        self.samples = np.zeros((filters.count, OVERSAMPLING, history + PIECE + ahead), np.float32)
+        # What is heard first may have been sent so many pieces before.
+        self._next += max(0, piece - 1 - math.ceil(history / PIECE)) * PIECE
+        while self._next < ahead + piece * PIECE:
+            self.advance()
+
+    def advance(self) -> None:
+        """Go on by a piece."""
+        self.samples[..., :-PIECE] = self.samples[..., PIECE:]
+        start, stop = self._next - self._filters.half, self._next + PIECE + self._filters.half
+        window = np.zeros(stop - start, np.float32)
+        heard = self._signal[max(start, 0) : max(stop, 0)]
+        window[max(-start, 0) :][: len(heard)] = heard
+        self.samples[..., -PIECE:] = self._filters(window) if window.any() else 0
+        self._next += PIECE
+
+
+class EarlySound:
+    """Renders `hear` by `hear` the pieces from number `piece` on; the first one lacks what the receiver's filters keep of
+    the piece before."""
+
+    def __init__(
+        self, scene: Scene, receiver: Receiver, rate_hz: int, sound: Float32, piece: int
+    ) -> None:
+        self._scene, self._receiver, self._rate_hz = scene, receiver, rate_hz
+        self._piece = piece
+        hits = scene.images.hits
+        log_gain = np.zeros((len(hits), 8)) if scene.walls is None else scene.walls.log_gain(hits)
+        kinds, self._kind = np.unique(log_gain.round(9), axis=0, return_inverse=True)
+        self._coloured = [d.pattern != "omni" for d in scene.directivities]
+        spectra = {
+            coloured: (make_octave_spectra if coloured else make_path_spectra)(
+                kinds, scene.longest_m, rate_hz
+            )
+            for coloured in set(self._coloured)
+        }
+        filters = {c: BusFilters(spectra[c], rate_hz, PIECE) for c in spectra}
+        self._spectra: list[PathSpectra] = [spectra[c] for c in self._coloured]
+        ahead = math.ceil(_EARLIEST_S * rate_hz) + 8
+        self._history = math.ceil((scene.longest_m / SPEED_OF_SOUND + _EARLIEST_S) * rate_hz) + 8
+        self._lines = [
+            _Line(row, filters[coloured], self._history, ahead, piece)
+            for row, coloured in zip(sound, self._coloured, strict=True)
+        ]
+        self._knots = PIECE // BLOCK + 3
+        self._travel = np.empty((self._knots, len(hits)))
+        self._delay = np.empty((self._knots, len(hits), receiver.ears))
+        self._weight = np.empty((self._knots, len(hits), receiver.buses), np.float32)
+        self._share = {
+            c: np.empty((self._knots, len(hits), filters[c].count), np.float32) for c in filters
+        }
+        self._buses = np.zeros((receiver.buses, receiver.taps + PIECE), np.float32)
+
+    def hear(self, monitor: Monitor) -> Float32:
+        """The next piece (channels, PIECE)."""
+        start = self._piece * PIECE
+        times_s = (start + (np.arange(self._knots) - 1) * BLOCK) / self._rate_hz
+        for line in self._lines:
+            monitor.check()
+            line.advance()
+        new = np.zeros((self._receiver.buses, PIECE), np.float32)
+        end_s = (start + PIECE) / self._rate_hz
+        for paths in self._scene.paths:
+            stretch = paths.stretch
+            if stretch.end_s <= start / self._rate_hz or stretch.start_s >= end_s:
+                continue
+            part = np.zeros_like(new)
+            self._add(paths, times_s, part, monitor)
+            if stretch.start_s > start / self._rate_hz or stretch.end_s < end_s:
+                gain = stretch.gain((start + np.arange(PIECE)) / self._rate_hz)
+                part *= gain.astype(np.float32)
+            new += part
+        self._piece += 1
+        receiver = self._receiver
+        if receiver.basis is None:
+            return new
+        self._buses[:, : receiver.taps] = self._buses[:, -receiver.taps :]
+        self._buses[:, receiver.taps :] = new
+        result = np.empty((receiver.channels, PIECE), np.float32)
+        filter_buses(self._buses, receiver.basis, result)
+        return result
+
+    def _add(self, paths: Paths, times_s: Array, buses: Float32, monitor: Monitor) -> None:
+        """Add one stretch's sound of all sources to `buses` (buses, PIECE)."""
+        images, receiver = self._scene.images, self._receiver
+        listener, axes = paths.places(times_s), paths.axes(times_s)
+        for source, line in enumerate(self._lines):
+            monitor.check()
+            if not line.samples.any():
+                continue
+            spectra = self._spectra[source]
+            share = self._share[self._coloured[source]]
+            solve_paths(
+                paths.sources[source],
+                paths.frame_rate,
+                times_s - paths.stretch.first / paths.frame_rate,
+                listener,
+                axes,
+                images.offset,
+                images.sign,
+                self._kind,
+                spectra.shares,
+                spectra.longest_m,
+                receiver.weights,
+                receiver.onsets_s,
+                self._rate_hz,
+                self._travel,
+                self._delay,
+                share,
+                self._weight,
+            )
+            if self._coloured[source]:
+                share *= self._radiation(paths, source, times_s, listener)
+            add_paths(
+                line.samples,
+                self._history,
+                self._delay,
+                share,
+                self._weight,
+                design_reader()[0],
+                buses,
+            )
+
+    def _radiation(self, paths: Paths, source: int, times_s: Array, listener: Array) -> Float32:
+        """How loud the source is (knots, images, 8) towards the listener, when it sent what is heard now."""
+        images, rate_hz = self._scene.images, self._rate_hz
+        sent_s = times_s[:, None] - self._travel
+        earlier = times_s[0] - np.arange(self._history // BLOCK + 1, 0, -1) * (BLOCK / rate_hz)
+        known_s = np.concatenate((earlier, times_s))
+        fronts, places = (
+            np.stack([np.interp(sent_s, known_s, axis) for axis in values.T], axis=-1)
+            for values in (
+                paths.front(source, known_s),
+                positions_at(paths.sources[source], paths.source_frames(known_s)),
+            )
+        )
+        # The image radiates towards the listener what the source radiates in the mirrored direction.
+        away = images.sign * (listener[:, None] - images.offset - images.sign * places)
+        length = np.linalg.norm(away, axis=-1) * np.linalg.norm(fronts, axis=-1)
+        cosine = np.einsum("kni,kni->kn", away, fronts) / np.maximum(length, 1e-9)
+        return octave_gains(self._scene.directivities[source], cosine).astype(np.float32)
