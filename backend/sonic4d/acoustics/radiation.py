@@ -22,7 +22,7 @@ _FIRST_ORDER = {
     "hypercardioid": 0.25,
     "figure_of_eight": 0.0,
 }
-_HEAD_RADIUS_M, _MOUTH_RADIUS_M = 0.0875, 0.02
+_HEAD_RADIUS_M, _MOUTH_RADIUS_M = 0.0875, 0.013
 _ANGLES = 181
 _TONES = 9  # per octave
 
