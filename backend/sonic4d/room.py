@@ -41,7 +41,7 @@ class Room:
         if self.materials is None:
             return None
         names = [
-            [self.materials.get(wall, self.materials.get(ALL_WALLS, "")) for wall in axis]
+            [self.materials.get(wall, self.materials.get(ALL_WALLS, "open")) for wall in axis]
             for axis in WALLS
         ]
         return np.array([[MATERIALS[name].absorption for name in axis] for axis in names])

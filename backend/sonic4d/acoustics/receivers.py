@@ -165,13 +165,20 @@ def _coincident(name: str) -> Receiver:
     else:
         gains = panning_gains(LAYOUTS[name], directions)
     weights = sphere_table.make_table(gains).astype(np.float32)
-    areas = sphere_table.grid_areas()[:, None]
-    channels = spherical_harmonics(order, directions) * orthonormal(order)
-    values, vectors = np.linalg.eigh(gains.T @ (areas * gains))
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    left, _, right = np.linalg.svd(root @ (gains.T @ (areas * channels)), full_matrices=False)
-    late = root @ left @ right
-    late[np.abs(late) < 1e-9] = 0  # saves work
-    late[~gains.any(axis=0)] = 0  # what is silent stays exactly silent
+    late = np.diag(1 / orthonormal(order)) if name in ORDERS else _late_gains(gains)
     onsets_s = sphere_table.make_table(np.zeros((len(gains), 1)))
     return Receiver(onsets_s, weights, None, order, late[..., None].astype(np.float32))
+
+
+def _late_gains(gains: Array) -> Array:
+    """`Receiver.late` without time, of channels with these gains (directions, channels) at the grid's directions; the same
+    as `_late_ears`, for the highest order."""
+    areas = sphere_table.grid_areas()[:, None]
+    channels = spherical_harmonics(MAX_ORDER, sphere_table.grid_directions())
+    values, vectors = np.linalg.eigh(gains.T @ (areas * gains))
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    wanted = gains.T @ (areas * channels * orthonormal(MAX_ORDER))
+    left, _, right = np.linalg.svd(root @ wanted, full_matrices=False)
+    late = root @ left @ right
+    late[~gains.any(axis=0)] = 0  # what is silent stays exactly silent
+    return late

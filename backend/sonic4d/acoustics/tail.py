@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.stats import qmc
 
 from ..materials import OCTAVES_HZ
@@ -33,8 +33,8 @@ _PLACES = 24
 _NEAREST_WALL = 0.1  # of the room's side
 _HOP_S = 0.005
 _FRAMES_AT_ONCE = 256
-_EVEN_WAVES = 6.0  # periods of an octave's middle over which its noise is evened out
-_LEAST_EVEN_S = 0.008
+_EVEN_WAVES = 15.0  # periods of an octave's middle over which its noise is evened out
+_LEAST_EVEN_S = 0.02
 
 
 def late_share(size_m: Array, order: int, walls: Walls) -> tuple[Array, Array]:
@@ -134,7 +134,7 @@ def _even_noise(count: int, rate_hz: int, seed: int, channel: int) -> Array:
         if not share.any():
             continue
         part = fft.irfft(spectrum * share, size)[:count]
-        deviation = max(_EVEN_WAVES / middle_hz, _LEAST_EVEN_S) * rate_hz
-        power = gaussian_filter1d(part**2, deviation, mode="reflect")
+        width = round(max(_EVEN_WAVES / middle_hz, _LEAST_EVEN_S) * rate_hz)
+        power = uniform_filter1d(uniform_filter1d(part**2, width), width)
         result += part * np.sqrt((share**2).mean() / np.maximum(power, 1e-9))
     return result / np.sqrt((result**2).mean())
