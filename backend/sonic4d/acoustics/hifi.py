@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+from scipy import fft, signal
 
 from ..directivity import Directivity
 from ..materials import OCTAVES_HZ
@@ -55,16 +55,19 @@ def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
 
 
 class Pieces:
-    """A shot's sound in `count` pieces of `PIECE` samples, `sample_count` in all; the last piece reaches beyond."""
+    """A shot's sound in `count` pieces of `PIECE` samples, `sample_count` in all; the last piece reaches beyond.
+
+    No path is longer than `longest_m`; the late field rings for `late_samples`, filters reach over `filter_samples`.
+    """
 
     def __init__(self, shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> None:
         self._monitor = monitor
         self._rate_hz = shot.render.sample_rate
-        self._receiver = make_receiver(shot.render, shot.folder)
+        self.receiver = make_receiver(shot.render, shot.folder)
         self._scene = place(shot, monitor)
         self._sound = np.zeros((len(signals), shot.sample_count), np.float32)
-        for row, signal in zip(self._sound, signals, strict=True):
-            row[: len(signal)] = signal[: shot.sample_count]
+        for row, sound in zip(self._sound, signals, strict=True):
+            row[: len(sound)] = sound[: shot.sample_count]
         if not np.isfinite(self._sound).all():
             raise Sonic4DError(
                 "bad_audio",
@@ -74,12 +77,14 @@ class Pieces:
         self._send = _sent(self._sound, self._scene.directivities, self._rate_hz)
         self._seed = shot.render.seed
         late = self._late_field()
-        self.channels = self._receiver.channels
+        self.channels = self.receiver.channels
+        self.longest_m = self._scene.longest_m
+        self.late_samples = 0 if late is None else late.length
+        self.filter_samples = self.receiver.taps + self.receiver.late.shape[2] + _SEND_TAPS
         self.sample_count = shot.sample_count
         if shot.render.tail:
-            travel = math.ceil(self._scene.longest_m / SPEED_OF_SOUND * self._rate_hz)
-            rings = 0 if late is None else late.length
-            self.sample_count += max(travel + self._receiver.taps, rings)
+            travel = math.ceil(self.longest_m / SPEED_OF_SOUND * self._rate_hz)
+            self.sample_count += max(travel + self.receiver.taps, self.late_samples)
         self.count = math.ceil(self.sample_count / PIECE)
 
     def _late_field(self) -> LateField | None:
@@ -90,7 +95,7 @@ class Pieces:
             scene.room.size,
             scene.order,
             scene.walls,
-            self._receiver,
+            self.receiver,
             self._rate_hz,
             self._seed,
             PIECE,
@@ -99,7 +104,7 @@ class Pieces:
     def render(self, first: int, last: int) -> Iterator[Float32]:
         """Pieces number `first` to `last` (exclusive), (channels, PIECE) each: the same whatever else is rendered."""
         start = max(0, first - 1)  # filters keep something of the piece before
-        early = EarlySound(self._scene, self._receiver, self._rate_hz, self._sound, start)
+        early = EarlySound(self._scene, self.receiver, self._rate_hz, self._sound, start)
         late = self._late_field()
         if late is not None:
             for number in range(max(0, start - late.memory), start):
@@ -140,9 +145,7 @@ def _sent(sound: Float32, directivities: Sequence[Directivity], rate_hz: int) ->
             response = fft.irfft(np.interp(octave, np.arange(len(gains)), gains), _SEND_TAPS)
             half = _SEND_TAPS // 2
             kernel = fft.fftshift(response) * np.hanning(_SEND_TAPS + 1)[:-1]
-            size = fft.next_fast_len(len(row) + _SEND_TAPS, real=True)
-            filtered = fft.irfft(
-                fft.rfft(row, size) * fft.rfft(kernel.astype(np.float32), size), size
-            )
+            # In blocks: a sample must not change the rounding of others far away.
+            filtered = signal.oaconvolve(row, kernel.astype(np.float32))
             total += filtered[half : half + len(row)]
     return total

@@ -16,6 +16,7 @@ Float32 = npt.NDArray[np.float32]
 
 _SHORTEST_LOUDNESS_S = 0.4  # one gating block of BS.1770
 _FLOOR_LUFS, _RELATIVE_GATE = -70.0, 0.1
+_SHORT_TERM_S, _RANGE_GATE, _RANGE_PERCENT = 3.0, 0.01, (10, 95)
 _OVERSAMPLING = 4
 _CHUNK = 1 << 20
 
@@ -23,12 +24,14 @@ _CHUNK = 1 << 20
 @dataclass(frozen=True)
 class Levels:
     """What became of the audio: `gain_db` was applied to all channels; `peak` and `true_peak` are linear, full scale
-    1, after it; `loudness_lufs` too, None where it can't be measured (shorter than 0.4 s, or silent)."""
+    1, after it; `loudness_lufs` and `loudness_range_lu` too, None where they can't be measured (shorter than 0.4 s and
+    3 s, or silent)."""
 
     gain_db: float
     peak: float
     true_peak: float
     loudness_lufs: float | None
+    loudness_range_lu: float | None
 
 
 def peak(audio: Float32) -> float:
@@ -53,20 +56,39 @@ def loudness_lufs(audio: Float32, rate_hz: int, mix: Array | None = None) -> flo
 
     The energies of all channels count alike, or those of `mix` (m, channels) times the channels.
     """
-    if audio.shape[1] < _SHORTEST_LOUDNESS_S * rate_hz or not audio.any():
-        return None
-    import pyloudnorm  # takes seconds to import
-
-    meter = pyloudnorm.Meter(rate_hz)
-    energy = 0.0
-    for row in np.eye(len(audio)) if mix is None else mix:
-        with np.errstate(divide="ignore"):
-            meter.integrated_loudness(row.astype(np.float32) @ audio)
-        energy = energy + 10 ** (np.array(meter.blockwise_loudness) / 10)
+    energy = _block_energies(audio, rate_hz, mix, _SHORTEST_LOUDNESS_S, 0.75)
     above_floor = energy[energy >= 10 ** (_FLOOR_LUFS / 10)]
     if not above_floor.size:
         return None
     return 10 * math.log10(above_floor[above_floor > _RELATIVE_GATE * above_floor.mean()].mean())
+
+
+def loudness_range_lu(audio: Float32, rate_hz: int, mix: Array | None = None) -> float | None:
+    """Loudness range (LRA) of (channels, samples), EBU Tech 3342; None if shorter than 3 s or too quiet."""
+    energy = _block_energies(audio, rate_hz, mix, _SHORT_TERM_S, 29 / 30)
+    above_floor = energy[energy >= 10 ** (_FLOOR_LUFS / 10)]
+    if not above_floor.size:
+        return None
+    gated = above_floor[above_floor > _RANGE_GATE * above_floor.mean()]
+    low, high = np.percentile(10 * np.log10(gated), _RANGE_PERCENT)
+    return float(high - low)
+
+
+def _block_energies(
+    audio: Float32, rate_hz: int, mix: Array | None, block_s: float, overlap: float
+) -> Array:
+    """K-weighted energies (blocks,) of all channels together, 1 at 0 LUFS; none if there isn't one whole block."""
+    if audio.shape[1] < block_s * rate_hz or not audio.any():
+        return np.zeros(0)
+    import pyloudnorm  # takes seconds to import
+
+    meter = pyloudnorm.Meter(rate_hz, block_size=block_s, overlap=overlap)
+    energy = np.zeros(1)
+    for row in np.eye(len(audio)) if mix is None else mix:
+        with np.errstate(divide="ignore"):
+            meter.integrated_loudness(row.astype(np.float32) @ audio)
+        energy = energy + 10 ** (np.array(meter.blockwise_loudness) / 10)
+    return energy
 
 
 def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None = None) -> Levels:
@@ -87,4 +109,5 @@ def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None
     audio /= np.float32(divisor)
     gain_db = 20 * math.log10(1 / divisor)
     loudness = None if measured is None else measured + gain_db
-    return Levels(gain_db, peak(audio), highest_between / divisor, loudness)
+    loudness_range = loudness_range_lu(audio, rate_hz, mix)
+    return Levels(gain_db, peak(audio), highest_between / divisor, loudness, loudness_range)

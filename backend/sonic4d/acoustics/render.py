@@ -1,4 +1,11 @@
-"""From a shot to finished audio: load the sources, render them, level the sum, write the file."""
+"""From a shot to finished audio: load the sources, render them, level the sum, write the files.
+
+from sonic4d.acoustics import render
+from sonic4d.shot import read_shot
+
+rendered = render.render_shot(read_shot(Path("shot.json")))      # audio (channels, samples), levels, warnings
+render.render_to_file(read_shot(Path("shot.json")), Path("binaural.wav"))
+"""
 
 from __future__ import annotations
 
@@ -11,37 +18,30 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
-import soxr
 
-from .. import checks
-from ..files import new_file
-from ..monitor import Monitor
+from ..files import new_file, write_json
+from ..monitor import SILENT, Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
+from .audio_files import bits, check_name, write_audio
 from .fast import render_fast
 from .formats import CHANNELS, loudness_mix
-from .hifi import render_hifi
 from .levels import Levels, normalize
 from .paper import render_paper
+from .rerender import render_hifi_again
+from .sounds import MAX_MEMORY_SAMPLES, load_sound
 
 Float32 = npt.NDArray[np.float32]
 
 MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {
-    "hifi": render_hifi,
+    "hifi": render_hifi_again,
     "fast": render_fast,
     "paper": render_paper,
 }
 FORMATS = {"hifi": tuple(CHANNELS), "fast": ("binaural",), "paper": ("binaural",)}
 ENGINES = ("native", "gpurir", "auto")
-FILE_TYPES = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24")}
 
 MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
-MAX_WAV_BYTES = 4_000_000_000
-MAX_FLAC_CHANNELS = 8
-MAX_MEMORY_SAMPLES = 2_000_000_000
-_WRITTEN_AT_ONCE = 1 << 20
-LOUDEST = 1e15  # times full scale: +300 dB
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,12 @@ class Rendered:
     warnings: tuple[str, ...]
 
 
-def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
-    """Render a shot. Raises `Sonic4DError` if its settings or its sound files can't be rendered."""
-    _check_settings(shot)
+def render_shot(shot: Shot, monitor: Monitor = SILENT) -> Rendered:
+    """Render a shot. Raises `Sonic4DError` if its settings or its sound files can't be rendered.
+
+    Of shots like the last ones, hifi renders only what is different (`rerender`).
+    """
+    check_settings(shot)
     warnings: list[str] = []
 
     def report(event: dict[str, Any]) -> None:
@@ -69,7 +72,8 @@ def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
         signals = []
         for source in shot.sources:
             monitor.check()
-            signals.append(_load(shot, source))
+            signals.append(load_sound(shot, source))
+        _warn_of_directivity(shot, watched)
         audio = MODES[shot.render.mode](shot, signals, watched)
         monitor.check()
         levels = normalize(
@@ -84,7 +88,8 @@ def render_shot(shot: Shot, monitor: Monitor) -> Rendered:
     return Rendered(audio, shot.render.sample_rate, levels, tuple(warnings))
 
 
-def _check_settings(shot: Shot) -> None:
+def check_settings(shot: Shot) -> None:
+    """Raise a `Sonic4DError` for what can't be rendered, before anything is read."""
     render = shot.render
     _available("render mode", render.mode, tuple(MODES))
     _available(f"{render.mode} mode's audio format", render.format, FORMATS[render.mode])
@@ -94,6 +99,12 @@ def _check_settings(shot: Shot) -> None:
             "not_available",
             f'The engine "gpurir" renders only the mode "paper", not "{render.mode}".',
             'Set render.mode to "paper" or render.engine to "native".',
+        )
+    if render.tdiff_s is not None and render.mode == "hifi":
+        raise Sonic4DError(
+            "not_available",
+            "The hifi mode has a late field of its own and no Tdiff.",
+            "Set render.tdiff_s to null.",
         )
     memory_samples = shot.sample_count * max(len(CHANNELS[render.format]), len(shot.sources))
     if shot.sample_count > MAX_SAMPLES or memory_samples > MAX_MEMORY_SAMPLES:
@@ -113,116 +124,92 @@ def _available(what: str, value: str, known: tuple[str, ...]) -> None:
         )
 
 
-def _load(shot: Shot, source: ShotSource) -> Float32:
-    """A source's sound as mono (shot.sample_count,) at the shot's rate: placed at its start, with its gain."""
-    rate_hz = shot.render.sample_rate
-    path = checks.inside(shot.folder, source.audio, f"the sound of {source.name}")
-    start = round(source.start_s * rate_hz)
-    # Whole seconds, so that the cut falls on a sample at the file's rate and at the shot's.
-    skipped_s = max(0, math.floor(-source.start_s) - 1)
-    needed_s = shot.sample_count / rate_hz - source.start_s - skipped_s
-    mono = _read_mono(path, rate_hz, skipped_s, needed_s)
-    loudest = float(np.abs(mono).max(initial=0))
-    gain = 10 ** (source.gain_db / 20)
-    if loudest * gain > LOUDEST:
-        raise Sonic4DError(
-            "too_loud", f"The sound of {source.name} is far too loud.", "Lower its gain."
+def _warn_of_directivity(shot: Shot, monitor: Monitor) -> None:
+    directive = [source.name for source in shot.sources if source.directivity.pattern != "omni"]
+    if directive and shot.render.mode != "hifi":
+        monitor.log(
+            f"The {shot.render.mode} mode takes every source as omnidirectional, also {', '.join(directive)}.",
+            "warning",
         )
-    first = start + skipped_s * rate_hz  # where `mono` begins, in samples of the shot
-    signal = np.zeros(shot.sample_count, dtype=np.float32)
-    place = signal[max(0, first) :]
-    heard = mono[max(0, -first) :][: len(place)]
-    place[: len(heard)] = heard * np.float32(gain)
-    return signal
 
 
-def _read_mono(path: Path, rate_hz: int, skipped_s: int, needed_s: float) -> Float32:
-    """A sound file from `skipped_s` on, mixed to one channel, at `rate_hz`; `needed_s` long or a little longer, or
-    shorter where the file ends."""
-    if not path.is_file():
-        raise Sonic4DError("missing_file", f"There is no sound file {path}.", "Check its path.")
-    try:
-        with soundfile.SoundFile(path) as file:
-            file_rate_hz = file.samplerate
-            if file.frames == 0:
-                raise _bad_sound(path, "is empty")
-            if _is_cut_short(file):
-                raise _bad_sound(path, "is cut short")
-            skipped = min(skipped_s * file_rate_hz, file.frames)
-            wanted = min(file.frames - skipped, max(0, math.ceil((needed_s + 1) * file_rate_hz)))
-            if wanted * file.channels > MAX_MEMORY_SAMPLES:
-                raise _bad_sound(path, "is too large")
-            file.seek(skipped)
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError, ValueError, TypeError):
-        raise _bad_sound(path, "is damaged or no sound file") from None
-    if len(samples) < wanted:
-        raise _bad_sound(path, "is cut short")
-    if not np.isfinite(samples).all():
-        raise _bad_sound(path, "contains samples that are not numbers")
-    mono = samples.mean(axis=1)
-    if file_rate_hz == rate_hz or not len(mono):
-        return mono
-    return soxr.resample(mono, file_rate_hz, rate_hz, quality="VHQ")
+def render_to_file(shot: Shot, output: Path, monitor: Monitor = SILENT) -> Path:
+    """Render a shot to .wav or .flac in `shot.render.sample_format`; the file appears complete or not at all.
 
-
-def _is_cut_short(file: soundfile.SoundFile) -> bool:
-    """Whether a WAV holds less than its header says. Streamed files, whose header says "all there is", do not count."""
-    sizes = re.search(r"^data : (\d+) \(should be (\d+)\)$", file.extra_info, re.MULTILINE)
-    return sizes is not None and int(sizes[2]) < int(sizes[1]) < 0x7FFF0000
-
-
-def _bad_sound(path: Path, what: str) -> Sonic4DError:
-    return Sonic4DError(
-        "bad_audio", f"The sound file {path} {what}.", "Choose another one, as WAV or FLAC."
-    )
-
-
-def render_to_file(shot: Shot, output: Path, monitor: Monitor) -> Path:
-    """Render a shot to .wav (32-bit float) or .flac (24-bit); the file appears complete or not at all.
-
-    WAV becomes WAVE_FORMAT_EXTENSIBLE with more than two channels and RF64 (EBU Tech 3306) beyond 4 GB.
+    Beside NAME.wav a report NAME.report.json tells levels, channels and warnings. With `shot.render.stems` there is a
+    NAME.stem-SOURCE.wav for each source: what it adds to the whole.
     """
-    file_type = FILE_TYPES.get(output.suffix.lower())
-    if file_type is None:
-        raise Sonic4DError(
-            "bad_option",
-            f'"{output.name}" is no sound file name.',
-            f"End it with {' or '.join(FILE_TYPES)}.",
-        )
-    channels = len(CHANNELS.get(shot.render.format, ()))
-    if file_type[0] == "FLAC" and channels > MAX_FLAC_CHANNELS:
-        raise Sonic4DError(
-            "bad_option",
-            f"A FLAC file holds {MAX_FLAC_CHANNELS} channels; {shot.render.format} has {channels}.",
-            "Choose a name that ends with .wav.",
-        )
+    render = shot.render
+    check_name(output, render.format, len(CHANNELS.get(render.format, ())))
     with new_file(output) as path:
         rendered = render_shot(shot, monitor)
-        if file_type[1] == "PCM_24" and rendered.levels.peak > 1:
-            monitor.log("The sound is louder than a FLAC file can hold and was clipped.", "warning")
-        _write(path, rendered, file_type, monitor)
+        if bits(output, render.sample_format) and rendered.levels.peak > 1:
+            monitor.log("The sound is louder than the file can hold and was clipped.", "warning")
+        _write(path, rendered, shot, monitor)
     monitor.artifact("audio", output)
+    if render.stems:
+        _write_stems(shot, rendered, output, monitor)
+    report = output.with_name(f"{output.stem}.report.json")
+    write_json(report, _report(shot, rendered))
+    monitor.artifact("report", report)
     return output
 
 
-def _write(path: Path, rendered: Rendered, file_type: tuple[str, str], monitor: Monitor) -> None:
-    """Write audio piece by piece. Raises `OSError` where it doesn't fit on the disk."""
-    audio = rendered.audio
-    kind, subtype = file_type
-    if kind == "WAV" and audio.nbytes > MAX_WAV_BYTES:
-        kind = "RF64"
-    elif kind == "WAV" and len(audio) > 2:
-        kind = "WAVEX"
-    try:
-        with soundfile.SoundFile(
-            path, "w", rendered.sample_rate, len(audio), subtype, format=kind
-        ) as file:
-            for start in range(0, audio.shape[1], _WRITTEN_AT_ONCE):
-                monitor.check()
-                file.write(audio[:, start : start + _WRITTEN_AT_ONCE].T)
-        written = soundfile.info(path).frames
-    except (soundfile.SoundFileError, AssertionError) as error:
-        raise OSError(str(error)) from error
-    if written != audio.shape[1]:
-        raise OSError("the disk is full")
+def _write(path: Path, rendered: Rendered, shot: Shot, monitor: Monitor) -> None:
+    render = shot.render
+    write_audio(
+        path, rendered.audio, rendered.sample_rate, render.sample_format, render.seed, monitor
+    )
+
+
+def _write_stems(shot: Shot, whole: Rendered, output: Path, monitor: Monitor) -> None:
+    """A file for each source, with the gain of the whole: their sum is the whole."""
+    unlevelled = replace(shot.render, normalize=replace(shot.render.normalize, kind="none"))
+    gain = np.float32(10 ** (whole.levels.gain_db / 20))
+    taken: set[str] = set()
+    for number, source in enumerate(shot.sources, 1):
+        monitor.check()
+        name = re.sub(r"[^\w.-]+", "_", source.name)[:60].strip("._") or f"source{number}"
+        if name.lower() in taken:
+            name = f"{name}-{number}"
+        taken.add(name.lower())
+        path = output.with_name(f"{output.stem}.stem-{name}{output.suffix}")
+        others = [_muted(s) for s in shot.sources]
+        others[number - 1] = source
+        alone = replace(shot, sources=tuple(others), render=unlevelled)
+        with new_file(path) as work:
+            stem = render_shot(alone, replace(monitor, report=lambda event: None))
+            _write(work, replace(stem, audio=stem.audio * gain), shot, monitor)
+        monitor.artifact("stem", path)
+
+
+def _muted(source: ShotSource) -> ShotSource:
+    """Silent, but where it was: the room must stay the same."""
+    return replace(source, gain_db=-math.inf)
+
+
+def _report(shot: Shot, rendered: Rendered) -> dict[str, Any]:
+    levels = rendered.levels
+    return {
+        "sonic4d_report": 1,
+        "mode": shot.render.mode,
+        "format": shot.render.format,
+        "channels": list(CHANNELS[shot.render.format]),
+        "sample_rate": rendered.sample_rate,
+        "samples": rendered.audio.shape[1],
+        "gain_db": round(levels.gain_db, 3),
+        "loudness_lufs": _rounded(levels.loudness_lufs),
+        "loudness_range_lu": _rounded(levels.loudness_range_lu),
+        "true_peak_dbtp": _decibels(levels.true_peak),
+        "sample_peak_dbfs": _decibels(levels.peak),
+        "warnings": list(rendered.warnings),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _decibels(linear: float) -> float | None:
+    """None for silence."""
+    return round(20 * math.log10(linear), 2) if linear else None

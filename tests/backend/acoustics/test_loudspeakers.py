@@ -12,7 +12,7 @@ import pyloudnorm
 import pytest
 import soundfile
 from scipy import fft, signal
-from sonic4d.acoustics import render
+from sonic4d.acoustics import audio_files
 from sonic4d.acoustics.formats import CHANNELS, loudness_mix
 from sonic4d.acoustics.hifi import render_hifi
 from sonic4d.acoustics.levels import loudness_lufs, normalize
@@ -207,7 +207,7 @@ def test_every_format_becomes_a_file(bed: MakeShot, name: str) -> None:
 
 def test_files_beyond_4_gb_are_rf64(bed: MakeShot, monkeypatch: pytest.MonkeyPatch) -> None:
     shot = with_sound(bed())
-    monkeypatch.setattr(render, "MAX_WAV_BYTES", 1000)
+    monkeypatch.setattr(audio_files, "MAX_WAV_BYTES", 1000)
     path = render_to_file(shot, shot.folder / "out.wav", SILENT)
     assert soundfile.info(path).format == "RF64"
     assert soundfile.info(path).channels == 12
