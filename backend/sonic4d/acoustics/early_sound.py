@@ -72,11 +72,13 @@ class EarlySound:
         hits = scene.images.hits
         log_gain = np.zeros((len(hits), 8)) if scene.walls is None else scene.walls.log_gain(hits)
         kinds, self._kind = np.unique(log_gain.round(9), axis=0, return_inverse=True)
+        reach_m = np.zeros(len(kinds))
+        np.maximum.at(reach_m, self._kind, scene.reach_m)
         self._coloured = [d.pattern != "omni" for d in scene.directivities]
         spectra = {
-            coloured: (make_octave_spectra if coloured else make_path_spectra)(
-                kinds, scene.longest_m, rate_hz
-            )
+            coloured: make_octave_spectra(kinds, scene.longest_m, rate_hz)
+            if coloured
+            else make_path_spectra(kinds, reach_m, scene.longest_m, rate_hz)
             for coloured in set(self._coloured)
         }
         filters = {c: BusFilters(spectra[c], rate_hz, PIECE) for c in spectra}

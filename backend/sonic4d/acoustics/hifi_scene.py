@@ -69,6 +69,13 @@ class Scene:
     directivities: list[Directivity]
     longest_m: float
 
+    @property
+    def reach_m(self) -> Array:
+        """How long the path to each image can be (images,)."""
+        if self.room.kind != "shoebox":
+            return np.full(len(self.images.hits), self.longest_m)
+        return (self.images.order + 1) / (self.images.order.max() + 1) * self.longest_m
+
 
 def place(shot: Shot, monitor: Monitor) -> Scene:
     """Raises `Sonic4DError` for what is absurdly far away."""

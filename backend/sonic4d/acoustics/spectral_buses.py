@@ -42,10 +42,13 @@ class PathSpectra:
     longest_m: float
 
 
-def make_path_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> PathSpectra:
+def make_path_spectra(
+    log_gain: Array, reach_m: Array, longest_m: float, rate_hz: int
+) -> PathSpectra:
     """Fit as few curves as give 0.01 dB in the mean and 0.5 dB at worst, to paths of up to `longest_m`.
 
-    log_gain (kinds, 8): natural logarithm of what the walls leave of each kind of path in the octaves of `OCTAVES_HZ`.
+    log_gain (kinds, 8): natural logarithm of what the walls leave of each kind of path in the octaves of `OCTAVES_HZ`;
+    reach_m (kinds,): how long such paths can be.
     """
     frequencies = np.geomspace(60.0, 0.48 * rate_hz, 97)
     distances = longest_m * np.linspace(0, 1, _DISTANCES) ** 2
@@ -54,10 +57,11 @@ def make_path_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> PathSp
     air = air_absorption_per_m(frequencies) / 2
     wanted = np.exp(walls[:, None] - distances[:, None] * air).reshape(-1, len(frequencies))
     loudest = wanted.max(axis=1, keepdims=True)
+    possible = (distances <= np.maximum(reach_m[:, None], distances[1])).reshape(-1, 1)
     unit = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
-    shapes = np.linalg.eigh(unit.T @ unit)[1][:, ::-1].T
+    shapes = np.linalg.eigh(unit.T @ (possible * unit))[1][:, ::-1].T
     weight = 1 / np.maximum(wanted, _CURVE_FLOOR * loudest)
-    audible = (wanted * weight > 0.99) & (loudest > _QUIET)
+    audible = (wanted * weight > 0.99) & (loudest > _QUIET) & possible
     for buses in range(1, _MOST_BUSES + 1):
         curves = shapes[:buses]
         products = curves[:, None] * curves

@@ -169,7 +169,7 @@ def test_mixed_materials_take_few_spectral_buses() -> None:
     walls = make_walls(shoebox((5.0, 4.0, 3.0), None, **HARD), SILENT)
     assert walls is not None
     log_gain = np.unique(walls.log_gain(make_images(shoebox((5.0, 4.0, 3.0), 1.0), 3).hits), axis=0)
-    spectra = make_path_spectra(log_gain, 30.0, RATE_HZ)
+    spectra = make_path_spectra(log_gain, np.full(len(log_gain), 30.0), 30.0, RATE_HZ)
     assert len(spectra.curves) <= 8
     # A path of each kind at a distance of the table, against the product of its octaves' gains and the air.
     row = 30
