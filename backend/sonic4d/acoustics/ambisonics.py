@@ -53,16 +53,16 @@ def turns(order: int, rotations: Array) -> Array:
     rotation mixes only channels of the same degree.
     """
     directions, inverse = _probes(order)
-    turned = np.einsum("kij,nj->kni", rotations, directions)
+    turned = directions @ rotations.transpose(0, 2, 1)
     channels = spherical_harmonics(order, turned.reshape(-1, 3)).reshape(*turned.shape[:2], -1)
-    return np.einsum("cn,knd->kdc", inverse, channels)
+    return (inverse @ channels).transpose(0, 2, 1)
 
 
 @lru_cache
 def _probes(order: int) -> tuple[Array, Array]:
     """Directions (n, 3) that tell all channels apart, and what gives a field's channels from its values there."""
-    index = np.arange(48) + 0.5
-    height = 1 - index / 24
+    index = np.arange(32) + 0.5
+    height = 1 - index / 16
     angle = index * (np.pi * (3 - math.sqrt(5)))
     flat = np.sqrt(1 - height**2)
     directions = np.stack((flat * np.cos(angle), flat * np.sin(angle), height), axis=1)
