@@ -52,6 +52,7 @@ def examine() -> dict[str, Any]:
         "cache_free_gb": _free_gb(cache, problems),
         "codecs": _codecs(problems),
         "numba_cache": _numba_cache(problems),
+        "rendering": _rendering(problems),
         "problems": problems,
     }
     return report
@@ -132,3 +133,15 @@ def _numba_cache(problems: list[str]) -> str | None:
             "Set NUMBA_CACHE_DIR to a writable folder."
         )
         return None
+
+
+def _rendering(problems: list[str]) -> str:
+    """A moment of rendering, which also compiles it: at installation rather than at the user's first click."""
+    try:
+        from .acoustics.warm_up import warm_up
+
+        warm_up()
+    except Exception as error:  # whatever a broken library raises
+        problems.append(f"Sound can't be rendered ({error}); reinstall the backend.")
+        return "broken"
+    return "ready"

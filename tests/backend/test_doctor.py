@@ -25,6 +25,7 @@ def test_report_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert report["codecs"]["encode aac"] == "yes"
     assert Path(report["numba_cache"]).is_dir()
     assert report["cores"] >= 1
+    assert report["rendering"] == "ready"
 
 
 def test_report_for_people(capsys: pytest.CaptureFixture[str]) -> None:
