@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ class EarlySound:
     the piece before."""
 
     def __init__(
-        self, scene: Scene, receiver: Receiver, rate_hz: int, sound: Float32, piece: int
+        self, scene: Scene, receiver: Receiver, rate_hz: int, sound: Sequence[Float32], piece: int
     ) -> None:
         self._scene, self._receiver, self._rate_hz = scene, receiver, rate_hz
         self._piece = piece

@@ -20,11 +20,13 @@ from ..materials import OCTAVES_HZ
 from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot
+from . import scratch
 from .delay_lines import BLOCK
 from .early_sound import PIECE, EarlySound
 from .hifi_scene import place
 from .image_source import SPEED_OF_SOUND
 from .late_field import LateField
+from .levels import peak
 from .radiation import radiated_power
 from .receivers import make_receiver
 
@@ -47,7 +49,7 @@ def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
     Raises `Sonic4DError` for what can't be rendered, `Cancelled`.
     """
     pieces = Pieces(shot, signals, monitor)
-    output = np.zeros((pieces.channels, pieces.sample_count), np.float32)
+    output = scratch.zeros((pieces.channels, pieces.sample_count))
     for number, piece in enumerate(pieces.render(0, pieces.count)):
         start = number * PIECE
         output[:, start : start + PIECE] = piece[:, : pieces.sample_count - start]
@@ -65,16 +67,14 @@ class Pieces:
         self._rate_hz = shot.render.sample_rate
         self.receiver = make_receiver(shot.render, shot.folder)
         self._scene = place(shot, monitor)
-        self._sound = np.zeros((len(signals), shot.sample_count), np.float32)
-        for row, sound in zip(self._sound, signals, strict=True):
-            row[: len(sound)] = sound[: shot.sample_count]
-        if not np.isfinite(self._sound).all():
+        self._sound = [signal[: shot.sample_count] for signal in signals]
+        if not all(math.isfinite(peak(sound)) for sound in self._sound):
             raise Sonic4DError(
                 "bad_audio",
                 "A source's sound holds values that are not numbers.",
                 "Export it again.",
             )
-        self._send = _sent(self._sound, self._scene.directivities, self._rate_hz)
+        self._send = _sent(self._sound, shot.sample_count, self._scene.directivities, self._rate_hz)
         self._seed = shot.render.seed
         late = self._late_field()
         self.channels = self.receiver.channels
@@ -132,20 +132,25 @@ class Pieces:
         return axes, gains
 
 
-def _sent(sound: Float32, directivities: Sequence[Directivity], rate_hz: int) -> Float32:
-    """What all sources (n, samples) send into the room together (samples,): less where one is directive."""
-    total = np.zeros(sound.shape[1], np.float32)
-    for row, directivity in zip(sound, directivities, strict=True):
-        if directivity.pattern == "omni":
-            total += row
-        elif row.any():
-            gains = np.sqrt(radiated_power(directivity))
-            frequencies = fft.rfftfreq(_SEND_TAPS, 1 / rate_hz)
-            octave = np.log2(np.maximum(frequencies, 1) / OCTAVES_HZ[0])
-            response = fft.irfft(np.interp(octave, np.arange(len(gains)), gains), _SEND_TAPS)
-            half = _SEND_TAPS // 2
-            kernel = fft.fftshift(response) * np.hanning(_SEND_TAPS + 1)[:-1]
-            # In blocks: a sample must not change the rounding of others far away.
-            filtered = signal.oaconvolve(row, kernel.astype(np.float32))
-            total += filtered[half : half + len(row)]
+def _sent(
+    sound: Sequence[Float32], count: int, directivities: Sequence[Directivity], rate_hz: int
+) -> Float32:
+    """What all sources together send into the room (count,): less where one is directive."""
+    if len(sound) == 1 and directivities[0].pattern == "omni":
+        return sound[0]
+    total = scratch.zeros((count,))
+    for source, directivity in zip(sound, directivities, strict=True):
+        if directivity.pattern != "omni":
+            source = _through_octaves(source, np.sqrt(radiated_power(directivity)), rate_hz)
+        total[: len(source)] += source
     return total
+
+
+def _through_octaves(sound: Float32, gains: Array, rate_hz: int) -> Float32:
+    """Sound with these gains (8,) in its octaves, without delay. In blocks: a sample doesn't change the rounding of others
+    far away."""
+    octave = np.log2(np.maximum(fft.rfftfreq(_SEND_TAPS, 1 / rate_hz), 1) / OCTAVES_HZ[0])
+    response = fft.irfft(np.interp(octave, np.arange(len(gains)), gains), _SEND_TAPS)
+    kernel = fft.fftshift(response) * np.hanning(_SEND_TAPS + 1)[:-1]
+    filtered = signal.oaconvolve(sound, kernel.astype(np.float32))
+    return filtered[_SEND_TAPS // 2 :][: len(sound)]

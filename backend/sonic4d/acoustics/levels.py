@@ -16,6 +16,10 @@ Float32 = npt.NDArray[np.float32]
 
 _SHORTEST_LOUDNESS_S = 0.4  # one gating block of BS.1770
 _FLOOR_LUFS, _RELATIVE_GATE = -70.0, 0.1
+_SETTLED_S, _MEASURED_AT_ONCE_S = (
+    1.0,
+    120.0,
+)  # the weighting filters have forgotten what was a second ago
 _SHORT_TERM_S, _RANGE_GATE, _RANGE_PERCENT = 3.0, 0.01, (10, 95)
 _OVERSAMPLING = 4
 _CHUNK = 1 << 20
@@ -35,8 +39,8 @@ class Levels:
 
 
 def peak(audio: Float32) -> float:
-    """Highest magnitude of a sample; 0 for no samples."""
-    return float(max(audio.max(initial=0), -audio.min(initial=0)))
+    """Highest magnitude of a sample; 0 for no samples; NaN if one is."""
+    return float(np.maximum(audio.max(initial=0), -audio.min(initial=0)))
 
 
 def true_peak(audio: Float32) -> float:
@@ -83,12 +87,23 @@ def _block_energies(
     import pyloudnorm  # takes seconds to import
 
     meter = pyloudnorm.Meter(rate_hz, block_size=block_s, overlap=overlap)
-    energy = np.zeros(1)
-    for row in np.eye(len(audio)) if mix is None else mix:
-        with np.errstate(divide="ignore"):
-            meter.integrated_loudness(row.astype(np.float32) @ audio)
-        energy = energy + 10 ** (np.array(meter.blockwise_loudness) / 10)
-    return energy
+    rows = np.eye(len(audio)) if mix is None else mix
+    step_s = block_s * (1 - overlap)
+    settled = round(_SETTLED_S / step_s)  # blocks
+    chunk = round(_MEASURED_AT_ONCE_S / step_s)
+    blocks = int((audio.shape[1] / rate_hz - block_s) / step_s + 1e-9) + 1
+    found = []
+    for first in range(0, blocks, chunk):
+        before = min(first, settled)
+        start = round((first - before) * step_s * rate_hz)
+        stop = round(((min(first + chunk, blocks) - 1) * step_s + block_s) * rate_hz)
+        energy = np.zeros(1)
+        for row in rows:
+            with np.errstate(divide="ignore"):
+                meter.integrated_loudness(row.astype(np.float32) @ audio[:, start:stop])
+            energy = energy + 10 ** (np.array(meter.blockwise_loudness) / 10)
+        found.append(energy[before:][:chunk])
+    return np.concatenate(found)
 
 
 def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None = None) -> Levels:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..monitor import Monitor
 from ..shot import Normalize, Shot
+from . import scratch
 from .early_sound import PIECE
 from .hifi import Pieces
 from .image_source import SPEED_OF_SOUND
@@ -45,7 +46,7 @@ def render_hifi_again(shot: Shot, signals: Sequence[Float32], monitor: Monitor) 
     """The same as `render_hifi`, the sooner the less has changed since one of the last calls."""
     pieces = Pieces(shot, signals, monitor)
     needed = np.ones(pieces.count, np.bool_)
-    output = np.zeros((pieces.channels, pieces.sample_count), np.float32)
+    output = scratch.zeros((pieces.channels, pieces.sample_count))
     for before in list(_kept):
         found = _changed(before, shot, signals, pieces)
         if found is not None and found.sum() < needed.sum():

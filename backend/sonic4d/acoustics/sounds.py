@@ -15,12 +15,15 @@ import soxr
 from .. import checks
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
+from . import scratch
+from .levels import peak
 
 Float32 = npt.NDArray[np.float32]
 
 MAX_MEMORY_SAMPLES = 2_000_000_000
 LOUDEST = 1e15  # times full scale: +300 dB
 _SEAM_S = 0.25  # of a loop, resampled together with what follows and comes before
+_READ_AT_ONCE = 1 << 20
 _REMEMBERED = 4
 _REMEMBERED_SAMPLES = 20_000_000
 
@@ -34,11 +37,13 @@ def load_sound(shot: Shot, source: ShotSource) -> Float32:
     path = checks.inside(shot.folder, source.audio, f"the sound of {source.name}")
     signal = _looped(shot, source, path) if source.loop else _placed(shot, source, path)
     gain = 10 ** (source.gain_db / 20)
-    if float(np.abs(signal).max(initial=0)) * gain > LOUDEST:
+    if peak(signal) * gain > LOUDEST:
         raise Sonic4DError(
             "too_loud", f"The sound of {source.name} is far too loud.", "Lower its gain."
         )
-    return signal * np.float32(gain)
+    if gain != 1:
+        signal *= np.float32(gain)
+    return signal
 
 
 def _placed(shot: Shot, source: ShotSource, path: Path) -> Float32:
@@ -49,7 +54,7 @@ def _placed(shot: Shot, source: ShotSource, path: Path) -> Float32:
     needed_s = shot.sample_count / rate_hz - source.start_s - skipped_s
     mono = _resampled(path, rate_hz, skipped_s, needed_s)
     first = start + skipped_s * rate_hz  # where `mono` begins, in samples of the shot
-    signal = np.zeros(shot.sample_count, dtype=np.float32)
+    signal = scratch.zeros((shot.sample_count,))
     place = signal[max(0, first) :]
     heard = mono[max(0, -first) :][: len(place)]
     place[: len(heard)] = heard
@@ -121,7 +126,16 @@ def _resampled_anew(path: Path, rate_hz: int, skipped_s: int, needed_s: float) -
 def _at_rate(mono: Float32, file_rate_hz: int, rate_hz: int) -> Float32:
     if file_rate_hz == rate_hz or not len(mono):
         return mono
-    return soxr.resample(mono, file_rate_hz, rate_hz, quality="VHQ")
+    result = scratch.zeros((math.ceil(len(mono) * rate_hz / file_rate_hz) + 1,))
+    stream = soxr.ResampleStream(file_rate_hz, rate_hz, 1, dtype="float32", quality="VHQ")
+    done = 0
+    for start in range(0, len(mono), _READ_AT_ONCE):
+        last = start + _READ_AT_ONCE >= len(mono)
+        piece = stream.resample_chunk(mono[start : start + _READ_AT_ONCE], last=last)
+        piece = piece[: len(result) - done]
+        result[done : done + len(piece)] = piece
+        done += len(piece)
+    return result[:done]
 
 
 def _read_mono(path: Path, skipped_s: int, needed_s: float) -> tuple[Float32, int]:
@@ -142,14 +156,20 @@ def _read_mono(path: Path, skipped_s: int, needed_s: float) -> tuple[Float32, in
             if wanted * file.channels > MAX_MEMORY_SAMPLES:
                 raise _bad_sound(path, "is too large")
             file.seek(skipped)
-            samples = file.read(wanted, dtype="float32", always_2d=True)
+            mono = scratch.zeros((wanted,))
+            done = 0
+            while len(
+                piece := file.read(_READ_AT_ONCE, dtype="float32", always_2d=True)[: wanted - done]
+            ):
+                mono[done : done + len(piece)] = piece.mean(axis=1)
+                done += len(piece)
     except (OSError, soundfile.SoundFileError, ValueError, TypeError):
         raise _bad_sound(path, "is damaged or no sound file") from None
-    if len(samples) < wanted:
+    if done < wanted:
         raise _bad_sound(path, "is cut short")
-    if not np.isfinite(samples).all():
+    if not math.isfinite(peak(mono)):
         raise _bad_sound(path, "contains samples that are not numbers")
-    return samples.mean(axis=1), rate_hz
+    return mono, rate_hz
 
 
 def _is_cut_short(file: soundfile.SoundFile) -> bool:
