@@ -56,6 +56,25 @@ def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
     return output
 
 
+def stream_hifi(
+    shot: Shot, signals: Sequence[Float32], block_samples: int, monitor: Monitor
+) -> Iterator[Float32]:
+    """The same sound in consecutive blocks (channels, block_samples), the last one shorter, without ever holding all of
+    it."""
+    pieces = Pieces(shot, signals, monitor)
+    left = pieces.sample_count
+    waiting = np.zeros((pieces.channels, 0), np.float32)
+    for piece in pieces.render(0, pieces.count):
+        waiting = np.concatenate((waiting, piece[:, :left]), axis=1)
+        left -= min(left, PIECE)
+        whole = waiting.shape[1] // block_samples * block_samples
+        for start in range(0, whole, block_samples):
+            yield waiting[:, start : start + block_samples]
+        waiting = waiting[:, whole:]
+    if waiting.size:
+        yield waiting
+
+
 class Pieces:
     """A shot's sound in `count` pieces of `PIECE` samples, `sample_count` in all; the last piece reaches beyond.
 

@@ -12,7 +12,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from sonic4d.acoustics import rerender
 from sonic4d.acoustics.early_sound import PIECE
-from sonic4d.acoustics.hifi import Pieces, render_hifi
+from sonic4d.acoustics.hifi import Pieces, render_hifi, stream_hifi
 from sonic4d.acoustics.rerender import render_hifi_again
 from sonic4d.directivity import Directivity
 from sonic4d.geometry.cameras import LOOKING_NORTH
@@ -148,3 +148,13 @@ def test_any_pieces_are_those_of_the_whole(walk: MakeShot) -> None:
     for first, last in ((1, 2), (2, pieces.count), (3, 5)):
         for number, piece in enumerate(pieces.render(first, last), first):
             assert piece.tobytes() == whole[number].tobytes()
+
+
+@pytest.mark.parametrize("block", [64, 1000, 4096, PIECE, 100_000, 10_000_000])
+def test_blocks_of_any_size_are_the_whole(walk: MakeShot, block: int) -> None:
+    shot = walk(tail=True)
+    sound = noise(shot)
+    blocks = list(stream_hifi(shot, [sound], block, SILENT))
+    assert all(part.shape[1] == block for part in blocks[:-1])
+    whole = render_hifi(shot, [sound], SILENT)
+    assert np.concatenate(blocks, axis=1).tobytes() == whole.tobytes()
