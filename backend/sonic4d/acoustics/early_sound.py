@@ -112,11 +112,13 @@ class EarlySound:
             stretch = paths.stretch
             if stretch.end_s <= start / self._rate_hz or stretch.start_s >= end_s:
                 continue
+            if stretch.start_s <= start / self._rate_hz and stretch.end_s >= end_s:
+                self._add(paths, times_s, new, monitor)
+                continue
             part = np.zeros_like(new)
             self._add(paths, times_s, part, monitor)
-            if stretch.start_s > start / self._rate_hz or stretch.end_s < end_s:
-                gain = stretch.gain((start + np.arange(PIECE)) / self._rate_hz)
-                part *= gain.astype(np.float32)
+            gain = stretch.gain((start + np.arange(PIECE)) / self._rate_hz)
+            part *= gain.astype(np.float32)
             new += part
         self._piece += 1
         receiver = self._receiver
