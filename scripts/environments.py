@@ -20,6 +20,7 @@ from pythons import child_environment, find_python  # noqa: E402
 BLENDER_PYTHONS = {"4.5": "3.11", "5.2": "3.13"}  # the Python each bpy wheel is built for
 BACKEND_PYTHONS = ("3.11", "3.12", "3.13")
 OLDEST_BLENDER = (4, 5)
+TORCH = "torch==2.13.0"  # what the frozen numbers of the experts' tests were computed with
 
 # What `import bpy` and its renderers link to and a bare Debian or Ubuntu lacks.
 SYSTEM_LIBRARIES = (
@@ -57,6 +58,17 @@ class Blender:
 
 def backend(say: Callable[[str], None], *extras: str) -> Path:
     """The Python of the backend's environment, made if need be, with the named extras of backend/pyproject.toml."""
+    return _backend("backend", [], extras, say)
+
+
+def experts(say: Callable[[str], None]) -> Path:
+    """The Python of an environment of the backend with everything that pretrained experts need."""
+    return _backend("experts", [TORCH], ("experts", "test"), say)
+
+
+def _backend(
+    name: str, first: list[str], extras: tuple[str, ...], say: Callable[[str], None]
+) -> Path:
     for version in BACKEND_PYTHONS:
         python = find_python(version)
         if python is not None:
@@ -67,8 +79,8 @@ def backend(say: Callable[[str], None], *extras: str) -> Path:
             "Install one of them and start again."
         )
     project = (ROOT / "backend" / "pyproject.toml").read_text(encoding="utf-8")
-    packages = [f"--editable={ROOT / 'backend'}[{extra}]" for extra in extras]
-    return _environment("backend", python, packages, project, say)
+    packages = [*first, *(f"--editable={ROOT / 'backend'}[{extra}]" for extra in extras)]
+    return _environment(name, python, packages, project, say)
 
 
 def bpy(version: str, say: Callable[[str], None]) -> Path | None:

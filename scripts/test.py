@@ -1,4 +1,5 @@
-"""Set up and run all tests: backend, client, add-on and installed extension under every Blender that can run here.
+"""Set up and run all tests: backend, experts, client, add-on and installed extension under every Blender that can run
+here.
 
     python3 scripts/test.py [pytest arguments]
 
@@ -51,6 +52,7 @@ def suites() -> list[Suite]:
     found = [
         Suite("backend", ("tests/backend",), backend),
         Suite("client", ("tests/client",), backend),
+        Suite("experts", ("tests/experts",), environments.experts(say)),
     ]
     for version, python_version in environments.BLENDER_PYTHONS.items():
         python = environments.bpy(version, say)
@@ -60,13 +62,13 @@ def suites() -> list[Suite]:
     return found
 
 
-def run(suite: Suite, backend: Path, arguments: list[str]) -> Result:
+def run(suite: Suite, pythons: dict[str, str], arguments: list[str]) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [str(suite.python), "-m", "pytest", f"--junit-xml={report}", "-q", *arguments]
         environ = {
             **environments.child_environment(),
-            "SONIC4D_BACKEND_PYTHON": str(backend),
+            **pythons,
             "HF_HUB_OFFLINE": "1",
         }
         status = subprocess.run([*command, *suite.folders], cwd=ROOT, env=environ).returncode
@@ -82,18 +84,24 @@ def run(suite: Suite, backend: Path, arguments: list[str]) -> Result:
     return Result(passed, failed, number["skipped"], broken=status != 0 and failed == 0)
 
 
+def _python_of(name: str, found: list[Suite]) -> str:
+    return next(str(suite.python) for suite in found if suite.name == name)
+
+
 def main() -> int:
     os.chdir(ROOT)
     found = suites()
-    backend = next(suite.python for suite in found if suite.name == "backend")
-    assert backend is not None
+    pythons = {
+        "SONIC4D_BACKEND_PYTHON": _python_of("backend", found),
+        "SONIC4D_EXPERTS_PYTHON": _python_of("experts", found),
+    }
     results: dict[str, Result | None] = {}
     for suite in found:
         if suite.python is None:
             results[suite.name] = None
             continue
         say(f"\n== {suite.name}")
-        results[suite.name] = run(suite, backend, sys.argv[1:])
+        results[suite.name] = run(suite, pythons, sys.argv[1:])
     say("\n== Summary")
     for suite in found:
         result = results[suite.name]
