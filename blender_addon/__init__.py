@@ -11,7 +11,7 @@ from .operators import (
     install_backend,
     render_audio,
 )
-from .ui import audio_panels, panels
+from .ui import audio_panels, export_panel, generate_panel, panels
 
 # In the order of registration; each has register() and unregister().
 MODULES = (
@@ -25,7 +25,9 @@ MODULES = (
     export_shot,
     install_backend,
     panels,
+    generate_panel,
     audio_panels,
+    export_panel,
     preferences,
     cli,
 )

@@ -7,7 +7,7 @@ from bpy.props import StringProperty
 
 from . import compat, tasks
 from .operators.install_backend import found
-from .ui.audio_panels import draw_progress
+from .ui.task import draw_progress
 
 
 class SONIC4D_Preferences(bpy.types.AddonPreferences):

@@ -13,6 +13,9 @@ from bpy.props import (
     StringProperty,
 )
 
+from .export_settings import SONIC4D_ExportSettings
+from .generate_settings import SONIC4D_GenerateSettings
+
 # Lets "//" stand for the folder of the .blend file.
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
 
@@ -220,24 +223,20 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
     tail: BoolProperty(
         name="Let it ring out", description="Add the reverberation after the last frame"
     )
-    # The newest take and the finished shot
+    # The newest take
     take_path: StringProperty(
         name="Take", description="The sound rendered last", subtype="FILE_PATH", options=RELATIVE
     )
-    export_path: StringProperty(
-        name="Shot",
-        description="The finished movie, with picture and sound",
-        subtype="FILE_PATH",
-        options=RELATIVE,
-        default="//shot.mp4",
-    )
-    lossless: BoolProperty(
-        name="Lossless sound",
-        description="Write the sound uncompressed, as 16-bit PCM in a .mov file",
-    )
+    export: PointerProperty(type=SONIC4D_ExportSettings)
+    generate: PointerProperty(type=SONIC4D_GenerateSettings)
 
 
-CLASSES = (SONIC4D_ObjectSettings, SONIC4D_SceneSettings)
+CLASSES = (
+    SONIC4D_ObjectSettings,
+    SONIC4D_ExportSettings,
+    SONIC4D_GenerateSettings,
+    SONIC4D_SceneSettings,
+)
 
 
 def register() -> None:

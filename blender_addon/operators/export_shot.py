@@ -15,14 +15,14 @@ from ..scene.paths import absolute
 
 def output_file(scene: bpy.types.Scene) -> Path:
     """Where the scene's settings say that the shot goes. Raises `Sonic4DError` for an unfit name."""
-    settings = scene.sonic4d
-    if settings.export_path.startswith("//") and not bpy.data.filepath:
+    settings = scene.sonic4d.export
+    if settings.filepath.startswith("//") and not bpy.data.filepath:
         raise Sonic4DError(
             "not_saved",
             "The shot goes beside the .blend file, but that is not saved yet.",
             "Save it, or choose another place for the shot.",
         )
-    path = absolute(settings.export_path)
+    path = absolute(settings.filepath)
     if path.suffix.lower() in (STANDARD.suffix, LOSSLESS.suffix):
         path = path.with_suffix("")
     return target_file(path, settings.lossless)
@@ -56,7 +56,7 @@ class SONIC4D_OT_export_shot(tasks.TaskOperator, bpy.types.Operator):
             scene,
             activity,
             output_file(scene),
-            lossless=scene.sonic4d.lossless,
+            lossless=scene.sonic4d.export.lossless,
             overwrite=self.overwrite,
         )
 

@@ -1,31 +1,11 @@
-"""Panels for generating a scene, for the shot's sound and for its export."""
+"""Panels for the shot's sound."""
 
 from __future__ import annotations
 
 import bpy
 
-from .. import tasks
 from .panels import Sidebar
-
-
-def draw_task(layout: bpy.types.UILayout, operator: str, icon: str) -> None:
-    """The operator's button; while it runs, its progress instead. Below, what it wants the user to know."""
-    row = layout.row(align=True)
-    row.scale_y = 1.5
-    activity = tasks.activity()
-    if activity and activity.operator == operator:
-        draw_progress(row, activity)
-    else:
-        row.operator(operator, icon=icon)
-    for warning in tasks.warnings(operator):
-        layout.label(text=warning, icon="ERROR")
-
-
-def draw_progress(row: bpy.types.UILayout, activity: tasks.Activity) -> None:
-    text = "Stopping" if activity.cancelled else activity.message
-    row.progress(factor=activity.progress, text=text[:1].upper() + text[1:])
-    if activity.stoppable:
-        row.operator("sonic4d.cancel", text="", icon="X")
+from .task import draw_task
 
 
 def draw_sound(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
@@ -33,14 +13,6 @@ def draw_sound(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     if scene.sonic4d.take_path:
         take = bpy.path.display_name_from_filepath(scene.sonic4d.take_path)
         layout.label(text=f"Last take: {take}", icon="SOUND")
-
-
-class SONIC4D_PT_generate(Sidebar, bpy.types.Panel):
-    bl_label = "From a video"
-    bl_parent_id = "SONIC4D_PT_scene"
-
-    def draw(self, _context: bpy.types.Context) -> None:
-        draw_task(self.layout, "sonic4d.generate", "FILE_MOVIE")
 
 
 class SONIC4D_PT_sound(Sidebar, bpy.types.Panel):
@@ -79,20 +51,6 @@ class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
             layout.prop(settings, "rt60_s")
 
 
-class SONIC4D_PT_export(Sidebar, bpy.types.Panel):
-    bl_label = "Export"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout, settings = self.layout, context.scene.sonic4d
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(settings, "export_path")
-        column.prop(settings, "lossless")
-        column.prop(context.scene.render, "engine")
-        draw_task(layout, "sonic4d.export_shot", "RENDER_ANIMATION")
-
-
 class SONIC4D_PT_sequencer(bpy.types.Panel):
     bl_label = "Sonic4D"
     bl_space_type = "SEQUENCE_EDITOR"
@@ -105,10 +63,8 @@ class SONIC4D_PT_sequencer(bpy.types.Panel):
 
 register, unregister = bpy.utils.register_classes_factory(
     (
-        SONIC4D_PT_generate,
         SONIC4D_PT_sound,
         SONIC4D_PT_room,
-        SONIC4D_PT_export,
         SONIC4D_PT_sequencer,
     )
 )

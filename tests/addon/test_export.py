@@ -199,7 +199,7 @@ def test_what_is_missing_is_told(scene: bpy.types.Scene, tmp_path: Path) -> None
 
 
 def test_the_operator_writes_beside_the_file(scene: bpy.types.Scene, tmp_path: Path) -> None:
-    scene.sonic4d.lossless = True
+    scene.sonic4d.export.lossless = True
     assert bpy.ops.sonic4d.export_shot() == {"FINISHED"}
     assert (tmp_path / "shot.mov").is_file()
     with pytest.raises(RuntimeError, match="exists already"):
