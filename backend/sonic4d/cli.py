@@ -17,6 +17,7 @@ COMMANDS = {  # each is a module of `commands`
     "shot": "make a shot from a scene bundle",
     "render": "render the sound of a shot",
     "preview": "render a shot's picture and sound without Blender",
+    "evaluate": "measure how right things are, by the field's own measures",
     "doctor": "tell whether everything is in working order",
     "run": "run a job from a file",
     "worker": "run jobs for Blender over pipes",
