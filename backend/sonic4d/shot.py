@@ -252,7 +252,7 @@ def shot_from_json(data: Any, folder: Path) -> Shot:
         room=Room.from_json(data["room"], "room"),
         render=_render_from_json(data["render"], "render"),
         folder=folder,
-        occluders=occluders_from_json(data.get("occluders", []), "occluders"),
+        occluders=occluders_from_json(data.get("occluders", []), folder, "occluders"),
     )
 
 

@@ -73,7 +73,7 @@ def render_shot(shot: Shot, monitor: Monitor = SILENT) -> Rendered:
         for source in shot.sources:
             monitor.check()
             signals.append(load_sound(shot, source))
-        _warn_of_directivity(shot, watched)
+        _warn_of_what_is_left_out(shot, watched)
         audio = MODES[shot.render.mode](shot, signals, watched)
         monitor.check()
         levels = normalize(
@@ -124,7 +124,9 @@ def _available(what: str, value: str, known: tuple[str, ...]) -> None:
         )
 
 
-def _warn_of_directivity(shot: Shot, monitor: Monitor) -> None:
+def _warn_of_what_is_left_out(shot: Shot, monitor: Monitor) -> None:
+    if shot.occluders:
+        monitor.log(f"The {shot.render.mode} mode doesn't render obstacles.", "warning")
     directive = [source.name for source in shot.sources if source.directivity.pattern != "omni"]
     if directive and shot.render.mode != "hifi":
         monitor.log(

@@ -134,5 +134,5 @@ def _setting(shot: Shot) -> tuple[object, ...]:
         room,
         render,
         sources,
-        shot.occluders,
+        [occluder.fingerprint() for occluder in shot.occluders],
     )
