@@ -18,6 +18,7 @@ COMMANDS = {  # each is a module of `commands`
     "render": "render the sound of a shot",
     "preview": "render a shot's picture and sound without Blender",
     "evaluate": "measure how right things are, by the field's own measures",
+    "mux": "put a picture and a sound into one movie",
     "doctor": "tell whether everything is in working order",
     "run": "run a job from a file",
     "worker": "run jobs for Blender over pipes",

@@ -67,6 +67,14 @@ def _preview(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return write_preview(_settings(PreviewSettings.from_json, parameters), monitor)
 
 
+def _mux(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    from .mux import MuxSettings, mux
+
+    settings = _settings(MuxSettings.from_json, parameters)
+    monitor.progress("loading", 0, 1)
+    return mux(settings, monitor)
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -80,6 +88,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "shot": _shot,
     "render": _render,
     "preview": _preview,
+    "mux": _mux,
 }
 
 

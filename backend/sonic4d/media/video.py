@@ -12,9 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-import soundfile
-import soxr
-from av.container import InputContainer, OutputContainer
+from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import Colorspace, Interpolation
 
@@ -22,6 +20,7 @@ from ..files import new_file
 from ..monitor import SILENT, Monitor
 from ..protocol import Sonic4DError
 from .reading import decoded, opened, zero_s
+from .sound_track import Sound, SoundTrack
 
 Frame = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -31,7 +30,6 @@ USUAL_RATES = tuple(
     Fraction(rate)
     for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
 ) + tuple(Fraction(rate) for rate in ("10", "12", "15", "20", "90", "100", "120000/1001", "120"))
-SOUND_RATE_HZ = 48000
 BT709, UNTAGGED = 1, 2  # AVCOL_SPC_BT709, AVCOL_SPC_UNSPECIFIED
 
 
@@ -322,15 +320,15 @@ def write_video(
     path: Path,
     frames: Iterable[Frame],
     rate: Fraction,
-    audio: Path | None = None,
+    audio: Path | Sound | None = None,
     monitor: Monitor = SILENT,
     total: int = 0,
     stage: str = "write",
 ) -> None:
-    """Write (H, W, 3) RGB frames of even size as H.264 (yuv420p, BT.709, CRF 18) in MP4, with a sound file as AAC (48 kHz
-    stereo, 384 kbit/s).
+    """Write (H, W, 3) RGB frames of even size as H.264 (yuv420p, BT.709, CRF 18), in MP4 or what the suffix says, with a
+    sound file, as AAC if it is given as a path.
 
-    `total`: how many frames, for the progress. The sound file has 1 or 2 channels and is cut where the pictures end.
+    `total`: how many frames, for the progress. The sound is as long as the pictures: cut, or followed by silence.
     Raises `Sonic4DError` where it can't be written; then nothing is left behind.
     """
     frames = iter(frames)
@@ -343,7 +341,9 @@ def write_video(
                 video.pix_fmt = "yuv420p"
                 video.codec_context.time_base = 1 / rate
                 video.codec_context.colorspace = BT709
-                sound = None if audio is None else _SoundTrack(out, audio)
+                sound = None
+                if audio is not None:
+                    sound = SoundTrack(out, Sound(audio) if isinstance(audio, Path) else audio)
                 for index, picture in enumerate(itertools.chain([first], frames)):
                     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
                     frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
@@ -357,30 +357,3 @@ def write_video(
                     sound.close()
         except av.error.FFmpegError as error:
             raise OSError(error.errno, error.strerror or str(error)) from None
-
-
-class _SoundTrack:
-    """Feeds a sound file into a container little by little, so that the muxer need not keep either track in memory."""
-
-    BLOCK = 1024
-
-    def __init__(self, out: OutputContainer, path: Path) -> None:
-        samples, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
-        samples = soxr.resample(samples, file_rate, SOUND_RATE_HZ)
-        self.samples = np.ascontiguousarray(np.repeat(samples, 3 - samples.shape[1], axis=1).T)
-        self.position = 0
-        self.out = out
-        self.stream = out.add_stream("aac", SOUND_RATE_HZ, layout="stereo", bit_rate=384_000)
-
-    def write_until(self, end_s: Fraction) -> None:
-        end = min(round(end_s * SOUND_RATE_HZ), self.samples.shape[1])
-        while self.position < end:
-            block = self.samples[:, self.position : min(self.position + self.BLOCK, end)]
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "fltp", "stereo")
-            frame.sample_rate = SOUND_RATE_HZ
-            frame.pts, frame.time_base = self.position, Fraction(1, SOUND_RATE_HZ)
-            self.position += block.shape[1]
-            self.out.mux(self.stream.encode(frame))
-
-    def close(self) -> None:
-        self.out.mux(self.stream.encode(None))
