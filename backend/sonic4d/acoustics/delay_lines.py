@@ -52,6 +52,7 @@ def solve_paths(
     onset_table: Array,
     rate_hz: float,
     travel: Array,
+    away: Array,
     delay: Array,
     share: Float32,
     weight: Float32,
@@ -61,8 +62,7 @@ def solve_paths(
     source: `trajectories.control_points` in the room's coordinates; times_s (knots,), listener (knots, 3), axes
     (knots, 3, 3) rows forward, left, up of the head; images: position = offset + sign * source, (images, 3),
     image_kind (images,) which of the shares; shares, longest_m: see `PathSpectra`; tables: see `Receiver`.
-    Written: travel (knots, images) in seconds; delay (knots, images, ears) in samples; share (knots, images, spectral buses);
-    weight (knots, images, buses) with the distance's gain 1 / (4 pi d) in it.
+    Written: travel, away, delay, share and weight of `HeardPaths`; of the share only the first ear's.
     """
     knots, images, ears = delay.shape
     buses = weight.shape[2]
@@ -70,11 +70,12 @@ def solve_paths(
     rows = weight_table.reshape(weight_table.shape[0], -1)
     spectral = shares.shape[2]
     for task in prange((knots + _KNOTS_PER_TASK - 1) // _KNOTS_PER_TASK):
-        position, velocity, away = np.empty(3), np.empty(3), np.empty(3)
+        position, velocity = np.empty(3), np.empty(3)
         head, spline = np.empty(3), np.empty(16)
         mixed = np.empty(buses, np.float32)
         for knot in range(task * _KNOTS_PER_TASK, min((task + 1) * _KNOTS_PER_TASK, knots)):
             for image in range(images):
+                towards = away[knot, image]
                 # Newton's method on c t = |image(now - t) - listener(now)|, always from t = 0, so that the result
                 # depends on nothing but the time.
                 travel_s = 0.0
@@ -85,9 +86,9 @@ def solve_paths(
                     along = 0.0
                     for i in range(3):
                         sign = image_sign[image, i]
-                        away[i] = image_offset[image, i] + sign * position[i] - listener[knot, i]
-                        squared += away[i] ** 2
-                        along += away[i] * sign * velocity[i] * frame_rate
+                        towards[i] = image_offset[image, i] + sign * position[i] - listener[knot, i]
+                        squared += towards[i] ** 2
+                        along += towards[i] * sign * velocity[i] * frame_rate
                     distance_m = math.sqrt(squared)
                     closing = SPEED_OF_SOUND + along / max(distance_m, 1e-9)
                     late = distance_m - SPEED_OF_SOUND * travel_s
@@ -100,7 +101,7 @@ def solve_paths(
                 for i in range(3):
                     head[i] = 0.0
                     for j in range(3):
-                        head[i] += axes[knot, i, j] * away[j] * scale
+                        head[i] += axes[knot, i, j] * towards[j] * scale
                 if distance_m < 1e-9:
                     head[0] = 1.0
                 row, column = spline_weights(head[0], head[1], head[2], spline)
@@ -130,7 +131,7 @@ def solve_paths(
                 kind = image_kind[image]
                 for b in range(spectral):
                     first = shares[kind, below, b]
-                    share[knot, image, b] = first + t * (shares[kind, below + 1, b] - first)
+                    share[knot, image, 0, b] = first + t * (shares[kind, below + 1, b] - first)
 
 
 @njit(fastmath=True, cache=True, nogil=True)
@@ -230,7 +231,8 @@ def _hear(
     heard: Float32,
 ) -> None:
     """A block of one path at every ear, `heard` (ears, BLOCK), read from `sound` at oversampled positions `first` (ears,)
-    to `last` (ears,) with bends (2 ends, ears); silence where `sound` doesn't reach."""
+    to `last` (ears,) with bends (2 ends, ears) and shares of the spectral buses from share0 to share1 (1 or ears, buses);
+    silence where `sound` doesn't reach."""
     ears = first.size
     start = int(math.floor(min(first[0], first[ears - 1]) / OVERSAMPLING)) - 1
     count = int(math.ceil(max(last[0], last[ears - 1]) / OVERSAMPLING)) + 2 - start
@@ -238,9 +240,18 @@ def _hear(
         heard[:] = 0
         return
     mixed = work[: OVERSAMPLING * count].reshape(OVERSAMPLING, count)
-    middle0, middle1 = (first[0] + first[ears - 1]) / 2, (last[0] + last[ears - 1]) / 2
-    _mix(sound, share0, share1, middle0, middle1, start, counting, mixed)
+    alike = True
+    for ear in range(1, len(share0)):
+        for b in range(share0.shape[1]):
+            alike &= share0[ear, b] == share0[0, b] and share1[ear, b] == share1[0, b]
+    if alike:
+        middle0, middle1 = (first[0] + first[ears - 1]) / 2, (last[0] + last[ears - 1]) / 2
+        _mix(sound, share0[0], share1[0], middle0, middle1, start, counting, mixed)
     for ear in range(ears):
+        if not alike:
+            _mix(
+                sound, share0[ear], share1[ear], first[ear], last[ear], start, counting, mixed
+            )  # fmt: skip
         first_here = first[ear] - start * OVERSAMPLING
         last_here = last[ear] - start * OVERSAMPLING
         _read(
@@ -298,8 +309,8 @@ def add_paths(
 ) -> None:
     """Add the sound of all paths to `buses` (buses, blocks * BLOCK): the first ear's, then the second ear's.
 
-    sound (spectral buses, OVERSAMPLING, samples), sample n at [:, n % OVERSAMPLING, n // OVERSAMPLING], starting `history` samples before the first block; delay, share,
-    weight: see `solve_paths`, from the knot before the first block to the one after the last block's end.
+    sound (spectral buses, OVERSAMPLING, samples), sample n at [:, n % OVERSAMPLING, n // OVERSAMPLING], starting `history`
+    samples before the first block; delay, share, weight: see `HeardPaths`, from the knot before the first block to the one after the last block's end.
     """
     blocks, images, ears = delay.shape[0] - 3, delay.shape[1], delay.shape[2]
     components = len(buses) // ears

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from ..monitor import Monitor
 from .delay_lines import BLOCK, add_paths, filter_buses, solve_paths
+from .heard_paths import HeardPaths
 from .hifi_scene import Paths, Scene
 from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
-from .radiation import octave_gains
+from .radiation import towards_listener
 from .receivers import Receiver
 from .spectral_buses import (
     OVERSAMPLING,
@@ -23,7 +24,6 @@ from .spectral_buses import (
     make_octave_spectra,
     make_path_spectra,
 )
-from .trajectories import positions_at
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -75,7 +75,7 @@ class EarlySound:
         kinds, self._kind = np.unique(log_gain.round(9), axis=0, return_inverse=True)
         reach_m = np.zeros(len(kinds))
         np.maximum.at(reach_m, self._kind, scene.reach_m)
-        self._coloured = [d.pattern != "omni" for d in scene.directivities]
+        self._coloured = scene.coloured
         spectra = {
             coloured: make_octave_spectra(kinds, scene.longest_m, rate_hz)
             if coloured
@@ -91,12 +91,6 @@ class EarlySound:
             for row, coloured in zip(sound, self._coloured, strict=True)
         ]
         self._knots = PIECE // BLOCK + 3
-        self._travel = np.empty((self._knots, len(hits)))
-        self._delay = np.empty((self._knots, len(hits), receiver.ears))
-        self._weight = np.empty((self._knots, len(hits), receiver.buses), np.float32)
-        self._share = {
-            c: np.empty((self._knots, len(hits), filters[c].count), np.float32) for c in filters
-        }
         self._buses = np.zeros((receiver.buses, receiver.taps + PIECE), np.float32)
 
     def hear(self, monitor: Monitor) -> Float32:
@@ -132,60 +126,66 @@ class EarlySound:
 
     def _add(self, paths: Paths, times_s: Array, buses: Float32, monitor: Monitor) -> None:
         """Add one stretch's sound of all sources to `buses` (buses, PIECE)."""
-        images, receiver = self._scene.images, self._receiver
         listener, axes = paths.places(times_s), paths.axes(times_s)
         for source, line in enumerate(self._lines):
             monitor.check()
             if not line.samples.any():
                 continue
-            spectra = self._spectra[source]
-            share = self._share[self._coloured[source]]
-            solve_paths(
-                paths.sources[source],
-                paths.frame_rate,
-                times_s - paths.stretch.first / paths.frame_rate,
-                listener,
-                axes,
-                images.offset,
-                images.sign,
-                self._kind,
-                spectra.shares,
-                spectra.longest_m,
-                receiver.weights,
-                receiver.onsets_s,
-                self._rate_hz,
-                self._travel,
-                self._delay,
-                share,
-                self._weight,
-            )
+            heard = self._solve(paths, source, times_s, listener, axes)
             if self._coloured[source]:
-                share *= self._radiation(paths, source, times_s, listener)
+                self._colour(paths, source, heard)
             add_paths(
                 line.samples,
                 self._history,
-                self._delay,
-                share,
-                self._weight,
+                heard.delay,
+                heard.share,
+                heard.weight,
                 design_reader()[0],
                 buses,
             )
 
-    def _radiation(self, paths: Paths, source: int, times_s: Array, listener: Array) -> Float32:
-        """How loud the source is (knots, images, 8) towards the listener, when it sent what is heard now."""
-        images, rate_hz = self._scene.images, self._rate_hz
-        sent_s = times_s[:, None] - self._travel
-        earlier = times_s[0] - np.arange(self._history // BLOCK + 1, 0, -1) * (BLOCK / rate_hz)
-        known_s = np.concatenate((earlier, times_s))
-        fronts, places = (
-            np.stack([np.interp(sent_s, known_s, axis) for axis in values.T], axis=-1)
-            for values in (
-                paths.front(source, known_s),
-                positions_at(paths.sources[source], paths.source_frames(known_s)),
-            )
+    def _solve(
+        self, paths: Paths, source: int, times_s: Array, listener: Array, axes: Array
+    ) -> HeardPaths:
+        images, receiver, spectra = self._scene.images, self._receiver, self._spectra[source]
+        shape = (len(times_s), len(images.hits))
+        share_ears = receiver.ears if self._coloured[source] else 1
+        heard = HeardPaths(
+            times_s,
+            listener,
+            axes,
+            away=np.empty((*shape, 3)),
+            travel_s=np.empty(shape),
+            delay=np.empty((*shape, receiver.ears)),
+            share=np.empty((*shape, share_ears, spectra.shares.shape[2]), np.float32),
+            weight=np.empty((*shape, receiver.buses), np.float32),
         )
-        # The image radiates towards the listener what the source radiates in the mirrored direction.
-        away = images.sign * (listener[:, None] - images.offset - images.sign * places)
-        length = np.linalg.norm(away, axis=-1) * np.linalg.norm(fronts, axis=-1)
-        cosine = np.einsum("kni,kni->kn", away, fronts) / np.maximum(length, 1e-9)
-        return octave_gains(self._scene.directivities[source], cosine).astype(np.float32)
+        solve_paths(
+            paths.sources[source],
+            paths.frame_rate,
+            times_s - paths.stretch.first / paths.frame_rate,
+            listener,
+            axes,
+            images.offset,
+            images.sign,
+            self._kind,
+            spectra.shares,
+            spectra.longest_m,
+            receiver.weights,
+            receiver.onsets_s,
+            self._rate_hz,
+            heard.travel_s,
+            heard.away,
+            heard.delay,
+            heard.share,
+            heard.weight,
+        )
+        heard.share[:, :, 1:] = heard.share[:, :, :1]
+        return heard
+
+    def _colour(self, paths: Paths, source: int, heard: HeardPaths) -> None:
+        """Everything that changes single paths in octave bands, or at one ear. See `HeardPaths`."""
+        directivity = self._scene.directivities[source]
+        if directivity.pattern != "omni":
+            gains = towards_listener(directivity, paths, source, self._scene.images, heard)
+            heard.share[:] *= gains[:, :, None]

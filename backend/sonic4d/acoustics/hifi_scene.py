@@ -70,6 +70,11 @@ class Scene:
     longest_m: float
 
     @property
+    def coloured(self) -> list[bool]:
+        """Which sources' paths are changed one by one, in octave bands or at one ear (see `HeardPaths`)."""
+        return [directivity.pattern != "omni" for directivity in self.directivities]
+
+    @property
     def reach_m(self) -> Array:
         """How long the path to each image can be (images,)."""
         if self.room.kind != "shoebox":

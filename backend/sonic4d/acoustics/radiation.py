@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -10,9 +11,13 @@ from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from ..directivity import Directivity
 from ..materials import OCTAVES_HZ
+from .early_images import Images
+from .heard_paths import HeardPaths
+from .hifi_scene import Paths
 from .image_source import SPEED_OF_SOUND
 
 Array = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
 
 # p(angle) = a + (1 - a) cos(angle)
 _FIRST_ORDER = {
@@ -52,6 +57,24 @@ def octave_gains(directivity: Directivity, cosine: Array) -> Array:
     else:
         flat = np.ones_like(cosine)
     return np.repeat(flat[..., None], len(OCTAVES_HZ), axis=-1)
+
+
+def towards_listener(
+    directivity: Directivity, paths: Paths, source: int, images: Images, heard: HeardPaths
+) -> Float32:
+    """How loud a source is (knots, images, 8) towards the listener, when it sent what is heard now."""
+    sent_s = heard.times_s[:, None] - heard.travel_s
+    step_s = heard.times_s[1] - heard.times_s[0]
+    earlier = math.ceil((heard.times_s[0] - sent_s.min()) / step_s) + 1
+    known_s = heard.times_s[0] + step_s * np.arange(-earlier, len(heard.times_s))
+    fronts = np.stack(
+        [np.interp(sent_s, known_s, axis) for axis in paths.front(source, known_s).T], axis=-1
+    )
+    # The image radiates towards the listener what the source radiates in the mirrored direction.
+    towards = -images.sign * heard.away
+    length = np.linalg.norm(towards, axis=-1) * np.linalg.norm(fronts, axis=-1)
+    cosine = np.einsum("kni,kni->kn", towards, fronts) / np.maximum(length, 1e-9)
+    return octave_gains(directivity, cosine).astype(np.float32)
 
 
 def radiated_power(directivity: Directivity) -> Array:

@@ -8,6 +8,7 @@ oversampled, so that short polynomials can read them at any time (see `delay_lin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +29,7 @@ _CURVE_FLOOR = 1e-3  # of a curve's peak; what is weaker need not fit
 _QUIET = 0.03  # paths that lose so much need not fit
 _LARGEST_ERROR_DB, _USUAL_ERROR_DB = 0.5, 0.01
 _MOST_BUSES = 8
+_STEPS_PER_OCTAVE = 12
 _HALF_FILTER_S = 512 / 48_000
 
 
@@ -83,7 +85,9 @@ def make_octave_spectra(log_gain: Array, longest_m: float, rate_hz: int) -> Path
     The buses are the octaves of `OCTAVES_HZ`, linear in the logarithm of the frequency between: a share is a path's
     amplitude there.
     """
-    frequencies = np.geomspace(60.0, 0.48 * rate_hz, 97)
+    highest = math.log2(0.48 * rate_hz / OCTAVES_HZ[0])
+    steps = np.arange(-_STEPS_PER_OCTAVE, _STEPS_PER_OCTAVE * highest)
+    frequencies = OCTAVES_HZ[0] * 2 ** (steps / _STEPS_PER_OCTAVE)
     octaves = np.log(OCTAVES_HZ)
     curves = np.array([np.interp(np.log(frequencies), octaves, hat) for hat in np.eye(8)])
     distances = longest_m * np.linspace(0, 1, _DISTANCES) ** 2

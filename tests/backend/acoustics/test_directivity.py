@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import fft, signal, special
+from scipy import fft, integrate, signal, special
 from scipy.spatial.transform import Rotation
 from sonic4d.acoustics.hifi import render_hifi
 from sonic4d.acoustics.radiation import octave_gains, radiated_power
@@ -140,7 +140,7 @@ def test_reverberation_follows_the_radiated_power(directive: MakeShot, pattern: 
         energies.append([_band_energy(late, f) for f in OCTAVES_HZ[1:6]])
     angle = np.radians(np.arange(0, 180.5, 0.5))
     gains = octave_gains(directivity, np.cos(angle))
-    wanted = np.trapezoid(gains**2 * np.sin(angle)[:, None], angle, axis=0) / 2
+    wanted = integrate.trapezoid(gains**2 * np.sin(angle)[:, None], angle, axis=0) / 2
     found = np.array(energies[1]) / np.array(energies[0])
     np.testing.assert_allclose(10 * np.log10(found / wanted[1:6]), 0, atol=0.7)
     np.testing.assert_allclose(radiated_power(directivity), wanted, rtol=0.01)
@@ -175,7 +175,7 @@ def test_a_voice_gets_narrower_with_frequency() -> None:
         pressure = np.zeros(3, complex)
         for m in range(40):
             x = np.linspace(edge, 1, 2001)
-            velocity = (2 * m + 1) / 2 * np.trapezoid(special.eval_legendre(m, x), x)
+            velocity = (2 * m + 1) / 2 * integrate.trapezoid(special.eval_legendre(m, x), x)
             hankel = special.h2vp(m + 0.5, ka, 1) - special.hankel2(m + 0.5, ka) / (2 * ka)
             slope = np.sqrt(np.pi / (2 * ka)) * hankel
             pressure += velocity / slope * 1j**m * special.eval_legendre(m, cosine)
