@@ -1,6 +1,6 @@
 """What Blender and the backend say to each other: JSON lines over pipes. Standard library only.
 
-This file, `moves.py` and `files.py` are the only ones that both sides import.
+This file, `moves.py`, `files.py` and `materials.py` are the only ones that both sides import.
 
 A message is one line of UTF-8 JSON: {"v": 1, "id": 7, ...}. `id` is the number that the client gave to a job; null where a
 message belongs to none.

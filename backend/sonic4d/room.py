@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from . import checks
 from .materials import MATERIALS
+from .materials import WALLS as NAMES
 
 Array = npt.NDArray[np.float64]
 KINDS = ("shoebox", "half_space", "free_field")
 MARGIN_M = 0.5
 # At 0 and at the room's size along each of its own axes.
-WALLS = (("left", "right"), ("back", "front"), ("floor", "ceiling"))
+WALLS = tuple(zip(NAMES[::2], NAMES[1::2], strict=True))
 ALL_WALLS = "all"
 
 

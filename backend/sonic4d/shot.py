@@ -29,6 +29,8 @@ MAX_REFLECTION_ORDER = 6
 NORMALIZE_KINDS = ("loudness", "peak", "none")
 MAX_FRAMES = 1_000_000
 MAX_SOURCES = 256
+PITCHES = (0.1, 10.0)
+MAX_ENVELOPE = 1e4
 MAX_FILE_BYTES = 1 << 30
 
 
@@ -37,7 +39,8 @@ class ShotSource:
     """One sounding object. `audio` is relative to the shot's folder; positions (n_frames, 3) in metres, world axes;
     orientations (n_frames, 4) unit quaternions w, x, y, z, object to world, or None for the world's own axes: a source
     radiates along its -Z, with +Y up, as Blender's speakers and cameras do. With `loop` the sound repeats from
-    `start_s` on without end."""
+    `start_s` on without end. `pitch`: how many times faster it is played, and so higher. `envelope` (n_frames,): its gain
+    at each frame, linear between. `heard_s`: it sounds only between these times of the shot."""
 
     name: str
     audio: str
@@ -47,6 +50,9 @@ class ShotSource:
     start_s: float = 0.0
     loop: bool = False
     directivity: Directivity = OMNI
+    pitch: float = 1.0
+    envelope: Array | None = None
+    heard_s: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,8 @@ def _source_to_json(source: ShotSource) -> dict[str, Any]:
     data["positions"] = source.positions.tolist()
     data["orientations"] = None if source.orientations is None else source.orientations.tolist()
     data["directivity"] = source.directivity.to_json()
+    data["envelope"] = None if source.envelope is None else source.envelope.tolist()
+    data["heard_s"] = None if source.heard_s is None else list(source.heard_s)
     return data
 
 
@@ -159,7 +167,26 @@ def _source_from_json(data: Any, frame_count: int, folder: Path, where: str) -> 
         start_s=checks.number(data.get("start_s", 0.0), f"{where}.start_s", -1e6, 1e6),
         loop=checks.boolean(data.get("loop", False), f"{where}.loop"),
         directivity=Directivity.from_json(data.get("directivity", "omni"), f"{where}.directivity"),
+        pitch=checks.number(data.get("pitch", 1.0), f"{where}.pitch", *PITCHES),
+        envelope=_envelope_from_json(data.get("envelope"), frame_count, f"{where}.envelope"),
+        heard_s=_heard_from_json(data.get("heard_s"), f"{where}.heard_s"),
     )
+
+
+def _envelope_from_json(data: Any, frame_count: int, where: str) -> Array | None:
+    if data is None:
+        return None
+    envelope = checks.array(data, where, (frame_count,))
+    if (envelope < 0).any() or (envelope > MAX_ENVELOPE).any():
+        raise checks.fail(where, f"gains from 0 to {MAX_ENVELOPE:g} are expected")
+    return envelope
+
+
+def _heard_from_json(data: Any, where: str) -> tuple[float, float] | None:
+    if data is None:
+        return None
+    first, last = checks.array(data, where, (2,)).tolist()
+    return first, last
 
 
 def _normalize_from_json(data: Any, where: str) -> Normalize:

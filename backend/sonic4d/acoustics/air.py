@@ -13,7 +13,7 @@ PRESSURE_KPA = 101.325
 
 
 def air_attenuation_db_per_m(
-    frequency_hz: Array,
+    frequency_hz: npt.ArrayLike,
     temperature_c: float = TEMPERATURE_C,
     humidity_percent: float = HUMIDITY_PERCENT,
     pressure_kpa: float = PRESSURE_KPA,
@@ -37,6 +37,6 @@ def air_attenuation_db_per_m(
     return 8.686 * squared * (classical + relative**-2.5 * (oxygen + nitrogen))
 
 
-def air_absorption_per_m(frequency_hz: Array) -> Array:
+def air_absorption_per_m(frequency_hz: npt.ArrayLike) -> Array:
     """Energy attenuation coefficient m in 1/m of the standard air: energy falls as exp(-m d)."""
     return air_attenuation_db_per_m(frequency_hz) * np.log(10) / 10

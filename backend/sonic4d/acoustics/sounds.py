@@ -24,7 +24,8 @@ MAX_MEMORY_SAMPLES = 2_000_000_000
 LOUDEST = 1e15  # times full scale: +300 dB
 _SEAM_S = 0.25  # of a loop, resampled together with what follows and comes before
 _READ_AT_ONCE = 1 << 20
-_REMEMBERED = 4
+_REMEMBERED = 16
+_FFMPEG_SUFFIXES = {".aac", ".avi", ".m4a", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm", ".wma"}
 _REMEMBERED_SAMPLES = 20_000_000
 
 
@@ -37,22 +38,37 @@ def load_sound(shot: Shot, source: ShotSource) -> Float32:
     path = checks.inside(shot.folder, source.audio, f"the sound of {source.name}")
     signal = _looped(shot, source, path) if source.loop else _placed(shot, source, path)
     gain = 10 ** (source.gain_db / 20)
-    if peak(signal) * gain > LOUDEST:
+    loudest = gain if source.envelope is None else gain * float(source.envelope.max())
+    if peak(signal) * loudest > LOUDEST:
         raise Sonic4DError(
             "too_loud", f"The sound of {source.name} is far too loud.", "Lower its gain."
         )
     if gain != 1:
         signal *= np.float32(gain)
+    if source.heard_s is not None:
+        first, last = (round(time_s * shot.render.sample_rate) for time_s in source.heard_s)
+        signal[: max(0, first)] = 0
+        signal[max(0, last) :] = 0
+    if source.envelope is not None:
+        _shape(signal, source.envelope, float(shot.render.sample_rate / shot.frame_rate))
     return signal
+
+
+def _shape(signal: Float32, envelope: npt.NDArray[np.float64], samples_per_frame: float) -> None:
+    """Multiply a signal by gains (n_frames,), linear between the frames; the last one holds."""
+    frames = np.arange(len(envelope)) * samples_per_frame
+    for start in range(0, len(signal), _READ_AT_ONCE):
+        piece = signal[start : start + _READ_AT_ONCE]
+        piece *= np.interp(start + np.arange(len(piece)), frames, envelope).astype(np.float32)
 
 
 def _placed(shot: Shot, source: ShotSource, path: Path) -> Float32:
     rate_hz = shot.render.sample_rate
     start = round(source.start_s * rate_hz)
     # Whole seconds, so that the cut falls on a sample at the file's rate and at the shot's.
-    skipped_s = max(0, math.floor(-source.start_s) - 1)
+    skipped_s = max(0, math.floor(-source.start_s) - 1) if source.pitch == 1 else 0
     needed_s = shot.sample_count / rate_hz - source.start_s - skipped_s
-    mono = _resampled(path, rate_hz, skipped_s, needed_s)
+    mono = _resampled(path, rate_hz, skipped_s, needed_s, source.pitch)
     first = start + skipped_s * rate_hz  # where `mono` begins, in samples of the shot
     signal = scratch.zeros((shot.sample_count,))
     place = signal[max(0, first) :]
@@ -65,6 +81,7 @@ def _looped(shot: Shot, source: ShotSource, path: Path) -> Float32:
     """Each repetition is read from the resampled loop where it falls, between samples if need be."""
     rate_hz = shot.render.sample_rate
     mono, file_rate_hz = _read_mono(path, 0, math.inf)
+    file_rate_hz *= source.pitch
     period_s = len(mono) / file_rate_hz
     # What the loop runs into and comes from, so that its ends are resampled like its middle.
     seam = max(1, round(_SEAM_S * file_rate_hz))
@@ -97,33 +114,40 @@ def _between(samples: Float32, place: npt.NDArray[np.float64]) -> Float32:
     return result.astype(np.float32)
 
 
-def _resampled(path: Path, rate_hz: int, skipped_s: int, needed_s: float) -> Float32:
-    """A sound file from `skipped_s` on at `rate_hz`; `needed_s` long or a little longer, or shorter where the file
-    ends. The last ones are remembered, for a shot that is rendered again."""
+def _resampled(path: Path, rate_hz: int, skipped_s: int, needed_s: float, pitch: float) -> Float32:
+    """A sound file from `skipped_s` on at `rate_hz`, played `pitch` times faster; `needed_s` long or a little longer, or
+    shorter where the file ends. The last ones are remembered, for a shot that is rendered again."""
     if not path.is_file():
         raise Sonic4DError("missing_file", f"There is no sound file {path}.", "Check its path.")
     state = path.stat()
     if needed_s * rate_hz > _REMEMBERED_SAMPLES:
-        return _resampled_anew(path, rate_hz, skipped_s, needed_s)
+        return _resampled_anew(path, rate_hz, skipped_s, needed_s, pitch)
     identity = (state.st_mtime_ns, state.st_size)
-    return _remembered(path, identity, rate_hz, skipped_s, needed_s)
+    return _remembered(path, identity, rate_hz, skipped_s, needed_s, pitch)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _remembered(
-    path: Path, identity: tuple[int, int], rate_hz: int, skipped_s: int, needed_s: float
+    path: Path,
+    identity: tuple[int, int],
+    rate_hz: int,
+    skipped_s: int,
+    needed_s: float,
+    pitch: float,
 ) -> Float32:
-    mono = _resampled_anew(path, rate_hz, skipped_s, needed_s)
+    mono = _resampled_anew(path, rate_hz, skipped_s, needed_s, pitch)
     mono.flags.writeable = False
     return mono
 
 
-def _resampled_anew(path: Path, rate_hz: int, skipped_s: int, needed_s: float) -> Float32:
-    mono, file_rate_hz = _read_mono(path, skipped_s, needed_s)
-    return _at_rate(mono, file_rate_hz, rate_hz)
+def _resampled_anew(
+    path: Path, rate_hz: int, skipped_s: int, needed_s: float, pitch: float
+) -> Float32:
+    mono, file_rate_hz = _read_mono(path, skipped_s, needed_s * pitch)
+    return _at_rate(mono, file_rate_hz * pitch, rate_hz)
 
 
-def _at_rate(mono: Float32, file_rate_hz: int, rate_hz: int) -> Float32:
+def _at_rate(mono: Float32, file_rate_hz: float, rate_hz: int) -> Float32:
     if file_rate_hz == rate_hz or not len(mono):
         return mono
     result = scratch.zeros((math.ceil(len(mono) * rate_hz / file_rate_hz) + 1,))
@@ -142,6 +166,8 @@ def _read_mono(path: Path, skipped_s: int, needed_s: float) -> tuple[Float32, in
     """A sound file from `skipped_s` on, mixed to one channel, and its rate."""
     if not path.is_file():
         raise Sonic4DError("missing_file", f"There is no sound file {path}.", "Check its path.")
+    if path.suffix.lower() in _FFMPEG_SUFFIXES:
+        return _sound_track(path, skipped_s, needed_s)
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz = file.samplerate
@@ -170,6 +196,17 @@ def _read_mono(path: Path, skipped_s: int, needed_s: float) -> tuple[Float32, in
     if not math.isfinite(peak(mono)):
         raise _bad_sound(path, "contains samples that are not numbers")
     return mono, rate_hz
+
+
+def _sound_track(path: Path, skipped_s: int, needed_s: float) -> tuple[Float32, int]:
+    """As `_read_mono`, of what libsndfile doesn't read."""
+    from ..media.audio import read_mono, track_length  # its library takes a while to load
+
+    rate_hz, length_s = track_length(path)
+    wanted_s = max(0.0, min(needed_s + 1, length_s - skipped_s))
+    if wanted_s * rate_hz > MAX_MEMORY_SAMPLES:
+        raise _bad_sound(path, "is too large")
+    return read_mono(path, skipped_s, wanted_s, rate_hz), rate_hz
 
 
 def _is_cut_short(file: soundfile.SoundFile) -> bool:

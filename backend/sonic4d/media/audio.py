@@ -59,13 +59,7 @@ def read_mono(
     where the downmix exceeds full scale. Raises `Sonic4DError` where there is no sound track or it is damaged.
     """
     with opened(path) as container:
-        stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
-        if stream is None:
-            raise Sonic4DError(
-                "no_audio",
-                f"{path.name} has no sound track.",
-                "Give the sound of the object as a file: --audio FILE.",
-            )
+        stream = _sound_track(container, path)
         source_hz = stream.codec_context.sample_rate
         first = math.floor((start_s - FILTER_MARGIN_S) * source_hz)
         end = math.ceil((start_s + duration_s + FILTER_MARGIN_S) * source_hz)
@@ -81,6 +75,28 @@ def read_mono(
     offset = round((start_s - first / source_hz) * rate_hz)
     mono = resampled[offset : offset + round(duration_s * rate_hz)]
     return mono / max(1.0, float(np.abs(mono).max(initial=0)))
+
+
+def track_length(path: Path) -> tuple[int, float]:
+    """Sample rate and seconds of a file's sound track. Raises `Sonic4DError` where there is none."""
+    with opened(path) as container:
+        stream = _sound_track(container, path)
+        if stream.duration is not None and stream.time_base is not None:
+            length_s = float(stream.duration * stream.time_base)
+        else:
+            length_s = (container.duration or 0) / av.time_base
+        return stream.codec_context.sample_rate, length_s
+
+
+def _sound_track(container: av.container.InputContainer, path: Path) -> av.AudioStream:
+    stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
+    if stream is None:
+        raise Sonic4DError(
+            "no_audio",
+            f"{path.name} has no sound track.",
+            "Give the sound of the object as a file: --audio FILE.",
+        )
+    return stream
 
 
 def _fill(

@@ -60,10 +60,12 @@ def click(shot: Shot, sample: int = 0) -> npt.NDArray[np.float32]:
     return sound
 
 
-def levels(sound: Array, delay_samples: float, centres_hz: Array = OCTAVES_HZ[1:7]) -> Array:
+def levels(
+    sound: Array, delay_samples: float, centres_hz: npt.ArrayLike = OCTAVES_HZ[1:7]
+) -> Array:
     """Signed amplitude, at the octaves' centres, of a click that arrives after so many samples."""
     size = 1 << 14
-    places = np.round(centres_hz * size / RATE_HZ).astype(int)
+    places = np.round(np.array(centres_hz) * size / RATE_HZ).astype(int)
     spectrum = fft.rfft(sound, size)[places]
     return (spectrum * np.exp(2j * np.pi * places * delay_samples / size)).real
 
