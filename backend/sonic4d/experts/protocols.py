@@ -1,0 +1,58 @@
+"""What the experts of each job take and give. A module that implements one has `load(ready, machine)`, which returns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..monitor import Monitor
+from ..scene.depth import Frames
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DepthEstimate:
+    """What a depth model says of a clip.
+
+    values: (n, H, W) float32. kind: "metric" for the distance along the viewing axis in metres; "disparity" for its reciprocal
+    up to an unknown scale and shift. steady: whether scale and shift are the same for all frames. focal_px: (n,) as
+    the model estimates it, of pictures of width W, or None.
+    """
+
+    values: npt.NDArray[np.float32]
+    kind: Literal["metric", "disparity"]
+    steady: bool
+    focal_px: Array | None = None
+
+
+class DepthModel(Protocol):
+    """frames: (n, H, W, 3) uint8 RGB of one continuous shot. Raises `Cancelled`, `Sonic4DError`."""
+
+    def __call__(self, frames: Frames, monitor: Monitor) -> DepthEstimate: ...
+
+
+@dataclass(frozen=True)
+class Detection:
+    """box: x0, y0, x1, y1 as fractions of the picture; confidence: 0..1; label: what the model calls it."""
+
+    box: Array
+    confidence: float
+    label: str
+
+
+class GroundingModel(Protocol):
+    """Finds what `prompt` describes in each of the frames, (n, H, W, 3) uint8 RGB; the best first."""
+
+    def __call__(self, frames: Frames, prompt: str, monitor: Monitor) -> list[list[Detection]]: ...
+
+
+class TrackingModel(Protocol):
+    """Follows what is in `box` (fractions of the picture) on frame `index`; boxes (n, 4), NaN where it isn't seen, confidence (n,)."""
+
+    def __call__(
+        self, frames: Frames, box: Array, index: int, monitor: Monitor
+    ) -> tuple[Array, Array]: ...
