@@ -17,6 +17,7 @@ COMMANDS = {  # each is a module of `commands`
     "shot": "make a shot from a scene bundle",
     "render": "render the sound of a shot",
     "preview": "render a shot's picture and sound without Blender",
+    "enhance": "make a shot's picture without holes",
     "evaluate": "measure how right things are, by the field's own measures",
     "mux": "put a picture and a sound into one movie",
     "doctor": "tell whether everything is in working order",

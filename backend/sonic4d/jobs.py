@@ -75,6 +75,14 @@ def _mux(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return mux(settings, monitor)
 
 
+def _enhance(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    monitor.progress("loading", 0, 1)
+    from .enhance import EnhanceSettings, enhance
+
+    monitor.progress("loading", 1, 1)
+    return enhance(_settings(EnhanceSettings.from_json, parameters), monitor)
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -88,6 +96,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "shot": _shot,
     "render": _render,
     "preview": _preview,
+    "enhance": _enhance,
     "mux": _mux,
 }
 

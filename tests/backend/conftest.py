@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 ClipMaker = Callable[..., Path]
 

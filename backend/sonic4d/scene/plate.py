@@ -64,10 +64,10 @@ def clean_plate(
         unseen = clean_samples < min(2, len(chosen))
         unseen |= doubtful & (clean_samples < min(6, len(chosen)))
         unseen = cv2.dilate(unseen.astype(np.uint8), KERNEL)
-    return _inpainted(plate, unseen), unseen
+    return inpainted(plate, unseen), unseen
 
 
-def _inpainted(plate: Image, unseen: Mask) -> Image:
+def inpainted(plate: Image, unseen: Mask) -> Image:
     """Filled at quarter size (frequency selective, Seiler and Kaup 2010): enough for a backdrop."""
     if not unseen.any():
         return plate

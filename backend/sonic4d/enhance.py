@@ -1,0 +1,196 @@
+"""A shot's picture without holes: a novel-view expert turns the render of the scene into a video (`sonic4d enhance`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import __version__, checks
+from .bundle import BACKGROUND, SOURCE_VIDEO, Bundle, Expert, cloud_file, read_bundle
+from .files import check_new_file, write_json
+from .geometry.cameras import Intrinsics
+from .geometry.ply import read_ply
+from .media.video import read_clip, write_video
+from .monitor import Monitor
+from .protocol import Sonic4DError
+from .scene.depth import Frames, Points
+from .scene.fill import fill_holes
+from .scene.novel_view import NovelViewExpert, View
+from .shot import Shot, read_shot
+
+AUTO, FILL = "auto", "fill"
+LICENCE = "GPL-3.0-or-later"
+MAX_SIDE_PX = 7680
+MAX_STEPS = 1000
+CLOUDS_KEPT = 4
+STAGE = "enhance"
+
+
+@dataclass(frozen=True)
+class EnhanceSettings:
+    """What `enhance` makes of which shot.
+
+    expert: "auto", "fill" or a model's option. prompt: what the scene shows, for experts that read; None: a caption of
+    it if a captioner is installed. steps: of the expert's sampler, None for its own number. width_px: of the picture; None takes the
+    bundle's. audio: a finished sound file for the movie. lens: the camera's, if it isn't the source camera's. shown: which of
+    the bundle's frames each frame of the shot shows, counted from 0; None: the same.
+    """
+
+    bundle: Path
+    shot: Path
+    output: Path
+    expert: str = AUTO
+    prompt: str | None = None
+    seed: int = 0
+    steps: int | None = None
+    width_px: int | None = None
+    audio: Path | None = None
+    lens: Intrinsics | None = None
+    shown: tuple[int, ...] | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> EnhanceSettings:
+        """Raises `Sonic4DError` that names the key. Null stands for the default."""
+        names = tuple(entry.name for entry in fields(cls))
+        data = checks.fields(data, "enhance job", ("bundle", "shot", "output"), names)
+        data = {key: value for key, value in data.items() if value is not None}
+        integers = {
+            "seed": (0, 2**31 - 1),
+            "steps": (1, MAX_STEPS),
+            "width_px": (32, MAX_SIDE_PX),
+        }
+        for key, value in data.items():
+            if key in integers:
+                data[key] = checks.integer(value, key, *integers[key])
+            elif key == "lens":
+                data[key] = Intrinsics.from_json(value, key)
+            elif key == "shown":
+                data[key] = _frame_list(value)
+            elif key in ("bundle", "shot", "output", "audio"):
+                data[key] = Path(checks.text(value, key))
+            else:
+                data[key] = checks.text(value, key)
+        return cls(**data)
+
+
+def _frame_list(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise checks.fail("shown", "a list of frames is expected")
+    return tuple(checks.integer(frame, "shown", 0, 10**9) for frame in value)
+
+
+def enhance(settings: EnhanceSettings, monitor: Monitor) -> Path:
+    """Write an MP4 with one picture per frame of the shot, and NAME.report.json beside it; returns the MP4's path.
+
+    Raises `Sonic4DError`, `Cancelled`; then nothing is left behind.
+    """
+    if settings.output.suffix.lower() != ".mp4":
+        raise Sonic4DError(
+            "bad_option", f'"{settings.output.name}" is no MP4 file name.', "End it with .mp4."
+        )
+    check_new_file(settings.output)
+    bundle, shot = read_bundle(settings.bundle), read_shot(settings.shot)
+    view = _view(bundle, shot, settings, monitor)
+    expert, told = _expert(settings)
+    monitor.log(f"{told.name} {told.version} ({told.licence}): {told.reason}")
+    write_video(
+        settings.output,
+        expert(view, monitor),
+        shot.frame_rate,
+        settings.audio,
+        monitor,
+        view.frame_count,
+        STAGE,
+    )
+    report = settings.output.with_name(f"{settings.output.stem}.report.json")
+    write_json(report, {"sonic4d_report": 1, "picture": {**vars(told), "seed": settings.seed}})
+    monitor.artifact("report", report)
+    monitor.artifact("video", settings.output)
+    return settings.output
+
+
+def _expert(settings: EnhanceSettings) -> tuple[NovelViewExpert, Expert]:
+    """The expert that was asked for, or the best there is."""
+    if settings.expert not in (AUTO, FILL):
+        raise checks.fail("expert", f'"{settings.expert[:60]}" is not one of {AUTO}, {FILL}')
+    reason = "Asked for."
+    if settings.expert == AUTO:
+        reason = "No novel-view model is installed; filling needs none. It invents nothing."
+    return fill_holes, Expert("picture", FILL, __version__, LICENCE, reason)
+
+
+def _view(bundle: Bundle, shot: Shot, settings: EnhanceSettings, monitor: Monitor) -> View:
+    lens = settings.lens or bundle.intrinsics
+    width = settings.width_px or lens.width
+    background = made_up = None
+    if bundle.has_background:
+        points = read_ply(bundle.path(BACKGROUND))
+        background = _select(points, ~points.synthetic)
+        made_up = _select(points, points.synthetic)
+    cloud = lru_cache(CLOUDS_KEPT)(lambda frame: read_ply(bundle.path(cloud_file(frame))))
+    return View(
+        lens=lens.scaled(_even(width), _even(width * lens.height / lens.width)),
+        poses=shot.listener_poses,
+        shown=_shown(bundle, shot, settings.shown),
+        cloud=cloud,
+        background=background,
+        made_up=made_up,
+        video=_Video(bundle, monitor).pictures,
+    )
+
+
+def _even(size: float) -> int:
+    """H.264 halves the colour's resolution: both sides must be even."""
+    return max(round(size / 2), 1) * 2
+
+
+def _shown(bundle: Bundle, shot: Shot, frames: tuple[int, ...] | None) -> npt.NDArray[np.intp]:
+    if frames is None and shot.frame_rate != bundle.frame_rate:
+        raise Sonic4DError(
+            "bad_shot",
+            f"The shot has {shot.frame_rate} fps, the scene bundle {bundle.frame_rate} fps.",
+            "Make the shot from this bundle.",
+        )
+    shown = np.arange(shot.frame_count) if frames is None else np.array(frames, dtype=np.intp)
+    if len(shown) != shot.frame_count or shown.max(initial=0) >= bundle.frame_count:
+        raise Sonic4DError(
+            "bad_shot",
+            f"The shot has {shot.frame_count} frames, the scene bundle {bundle.frame_count}, and "
+            f"{len(shown)} up to number {shown.max(initial=0)} are to be shown.",
+            "Make the shot from this bundle.",
+        )
+    return shown
+
+
+def _select(points: Points, mask: npt.NDArray[np.bool_]) -> Points:
+    return replace(points, **{name: values[mask] for name, values in vars(points).items()})
+
+
+@dataclass
+class _Video:
+    """The source video of a bundle, read when it is first asked for."""
+
+    bundle: Bundle
+    monitor: Monitor
+
+    @cached_property
+    def frames(self) -> Frames:
+        bundle, lens = self.bundle, self.bundle.intrinsics
+        path = bundle.path(SOURCE_VIDEO)
+        clip = read_clip(path, 0.0, None, bundle.frame_count, lens.height, self.monitor)
+        if len(clip.frames) != bundle.frame_count:
+            raise Sonic4DError(
+                "bad_bundle",
+                f"The video of the scene bundle has {len(clip.frames)} frames, not {bundle.frame_count}.",
+                "Generate the scene again, or copy the whole folder.",
+            )
+        return clip.frames
+
+    def pictures(self, indices: Sequence[int]) -> Frames:
+        return self.frames[list(indices)]
