@@ -13,7 +13,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from .export_settings import SONIC4D_ExportSettings
+from .export.settings import SONIC4D_ExportSettings
 from .generate_settings import SONIC4D_GenerateSettings
 
 # Lets "//" stand for the folder of the .blend file.

@@ -18,7 +18,7 @@ def test_import_render_audio_and_export(bundle: Path, tmp_path: Path) -> None:
     importing = ["import", str(bundle), "-o", str(blend), "--move", "orbit:10"]
     assert cli.main([*importing, "--frame-start", "11", "--resolution", "64x36"]) == 0
     assert cli.main(["render-audio", str(blend)]) == 0
-    assert cli.main(["export", str(blend), "-o", str(movie), "--samples", "1"]) == 0
+    assert cli.main(["export-shot", str(blend), "-o", str(movie), "--samples", "1"]) == 0
 
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
@@ -38,9 +38,9 @@ def test_import_render_audio_and_export(bundle: Path, tmp_path: Path) -> None:
     [
         ([], 2, "COMMAND"),
         (["dance"], 2, "invalid choice"),
-        (["export", "a.blend"], 2, "-o"),
-        (["export", "a.blend", "-o", "a.mp4", "--resolution", "64"], 2, "expected"),
-        (["export", "a.blend", "-o", "a.mp4", "--samples", "0"], 2, "from 1 to"),
+        (["export-shot", "a.blend"], 2, "-o"),
+        (["export-shot", "a.blend", "-o", "a.mp4", "--resolution", "64"], 2, "expected"),
+        (["export-shot", "a.blend", "-o", "a.mp4", "--samples", "0"], 2, "from 1 to"),
         (["render-audio", "nowhere.blend"], 1, "There is no file"),
         (["import", "nowhere.sonic4d", "-o", "a.blend"], 1, "is not a scene bundle"),
         (["import", "nowhere.sonic4d", "-o", "a.txt"], 1, "ending in .blend"),
