@@ -1,17 +1,16 @@
-"""From latents to sound: diffusers' MMAudioVAE makes log-mel spectra, a BigVGAN vocoder the waveform."""
+"""From latents to sound: MMAudio's VAE makes log-mel spectra, a BigVGAN vocoder the waveform."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import MMAudioVAE, MMAudioVocoder
+from diffusers import MMAudioVocoder
+from diffusers.models.autoencoders.autoencoder_mmaudio import MMAudioAutoencoder
 from torch import Tensor, nn
 
-from ..folders import read_config
-
+CHANNEL_MULTIPLIERS, LAYERS_PER_BLOCK = (1, 2, 4), 2  # of all MMAudio VAEs
 PIECE = 128  # mel frames that the vocoder takes at once
 MARGIN = 64  # more on either side than its convolutions reach (measured by a test)
 
@@ -21,33 +20,30 @@ class TanhConv1d(nn.Conv1d):
         return torch.tanh(super().forward(x))
 
 
-class TanhVocoder(MMAudioVocoder):
-    """The first BigVGAN, of the 16 kHz model: ends in a bias and a tanh, where the second clips."""
-
-    def __init__(self, **config: Any) -> None:
-        super().__init__(**config)
-        self.conv_post = TanhConv1d(self.conv_post.in_channels, 1, 7, padding=3)
-
-
-VOCODERS: dict[str, type[MMAudioVocoder]] = {
-    "MMAudioVocoder": MMAudioVocoder,
-    "TanhVocoder": TanhVocoder,
-}
-
-
-def load_vae(folder: Path) -> MMAudioVAE:
-    """Only what decodes."""
-    vae = MMAudioVAE.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    del vae.vae.encoder, vae.mel_converter
-    return vae.eval()
+def make_vae(config: dict[str, Any]) -> MMAudioAutoencoder:
+    """Only what decodes, of the network inside diffusers' MMAudioVAE; config as that takes it."""
+    vae = MMAudioAutoencoder(
+        config["mel_bins"],
+        config["latent_channels"],
+        config["hidden_channels"],
+        CHANNEL_MULTIPLIERS,
+        LAYERS_PER_BLOCK,
+    )
+    del vae.encoder
+    return vae
 
 
-def load_vocoder(folder: Path) -> MMAudioVocoder:
-    kind = VOCODERS[read_config(folder)["_class_name"]]
-    return kind.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
+def make_vocoder(config: dict[str, Any]) -> MMAudioVocoder:
+    """The first BigVGAN, of the 16 kHz model, ends in a bias and a tanh ("tanh" in its config), where the second clips."""
+    config = dict(config)
+    tanh = config.pop("tanh", False)
+    vocoder = MMAudioVocoder(**config)
+    if tanh:
+        vocoder.conv_post = TanhConv1d(vocoder.conv_post.in_channels, 1, 7, padding=3)
+    return vocoder
 
 
-def decode(vae: MMAudioVAE, latents: Tensor, parts: Sequence[tuple[int, Tensor]]) -> Tensor:
+def decode(vae: MMAudioAutoencoder, latents: Tensor, parts: Sequence[tuple[int, Tensor]]) -> Tensor:
     """(latents, channels) -> log-mel spectra (mel bins, 2 * latents), float32.
 
     parts: the first latent and the weights (latents, 1) of each window; each is decoded by itself, at the length that
@@ -55,11 +51,13 @@ def decode(vae: MMAudioVAE, latents: Tensor, parts: Sequence[tuple[int, Tensor]]
     """
     mel = None
     for first, weights in parts:
-        span = latents[first : first + len(weights)].to(vae.dtype)
-        decoded = vae.decode(span.T[None]).sample[0].float()
+        span = latents[first : first + len(weights)].to(vae.data_mean.dtype)
+        decoded = vae.decode(span.T[None])[0].float()
         if mel is None:
             mel = decoded.new_zeros(len(decoded), 2 * len(latents))
-        mel[:, 2 * first : 2 * (first + len(weights))] += decoded * weights[:, 0].repeat_interleave(2)
+        mel[:, 2 * first : 2 * (first + len(weights))] += decoded * weights[:, 0].repeat_interleave(
+            2
+        )
     return mel
 
 

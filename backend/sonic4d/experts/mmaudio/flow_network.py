@@ -149,7 +149,9 @@ class JointBlock(nn.Module):
         blocks = [self.latent_block, self.clip_block, self.text_block]
         inputs = zip(blocks, streams, conditions, angles, strict=True)
         prepared = [block.before(x, condition, turn) for block, x, condition, turn in inputs]
-        joint = [torch.cat(parts, dim=2) for parts in zip(*(qkv for qkv, _ in prepared), strict=True)]
+        joint = [
+            torch.cat(parts, dim=2) for parts in zip(*(qkv for qkv, _ in prepared), strict=True)
+        ]
         attended = attend(*joint).split([x.shape[1] for x in streams], dim=1)
         return [
             block.after(x, part, modulation)
@@ -221,7 +223,9 @@ class FlowNetwork(nn.Module):
         self.text_cond_proj = nn.Linear(width, width)
         self.global_cond_mlp = SwiGLU(width)
         self.sync_pos_emb = nn.Parameter(torch.zeros(1, 1, SYNC_TOKENS, size.sync_width))
-        self.t_embed = TimeEmbedding(width, width, ROPE_BASE) if v2 else TimeEmbedding(width, 256, 1)
+        self.t_embed = (
+            TimeEmbedding(width, width, ROPE_BASE) if v2 else TimeEmbedding(width, 256, 1)
+        )
         self.joint_blocks = nn.ModuleList(
             JointBlock(width, size.heads, last=i == size.joint_blocks - 1)
             for i in range(size.joint_blocks)

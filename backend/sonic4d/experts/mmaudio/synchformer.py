@@ -101,7 +101,7 @@ class MomentSummary(nn.TransformerEncoderLayer):
 
 
 class Synchformer(nn.Module):
-    def __init__(self, size: SynchformerSize = SynchformerSize()) -> None:
+    def __init__(self, size: SynchformerSize) -> None:
         super().__init__()
         self.size = size
         width = size.width
@@ -116,7 +116,9 @@ class Synchformer(nn.Module):
 
     def forward(self, segments: Tensor) -> Tensor:
         """(batch, 2 * moments, 3, picture_px, picture_px) in -1..1 -> (batch, moments, width)."""
-        x = self.patch_embed_3d.proj(segments.transpose(1, 2))  # (batch, width, moments, rows, columns)
+        x = self.patch_embed_3d.proj(
+            segments.transpose(1, 2)
+        )  # (batch, width, moments, rows, columns)
         x = x.flatten(3).permute(0, 2, 3, 1)
         x = x + self.pos_embed[:, None, 1:] + self.temp_embed[:, :, None]
         class_token = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)

@@ -1,0 +1,43 @@
+"""Networks from their folders (config.json and safetensors, see `convert`), with no more memory than their weights take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ...protocol import Sonic4DError
+from ...shot import read_json
+from ..machine import Machine
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_network(
+    folder: Path, machine: Machine, make: Callable[[dict[str, Any]], Network]
+) -> Network:
+    """`make` builds the network from its config.json; weights that it has no place for are left out.
+
+    Raises `Sonic4DError` "bad_model" where config or weights don't fit.
+    """
+    config = read_json(folder / "config.json", "a model's configuration")
+    try:
+        with torch.device("meta"):
+            network = make({key: value for key, value in config.items() if key[:1] != "_"})
+        wanted = network.state_dict()
+        weights: dict[str, torch.Tensor] = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            found = load_file(path)
+            weights.update({key: value for key, value in found.items() if key in wanted})
+        network.load_state_dict(weights, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise Sonic4DError(
+            "bad_model",
+            f"The model in {folder} can't be loaded: {str(error).splitlines()[0][:200]}",
+            "Download it again: sonic4d models download, or give another folder.",
+        ) from None
+    return network.requires_grad_(False).to(machine.device, machine.dtype).eval()
