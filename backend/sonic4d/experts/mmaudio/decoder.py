@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 CHANNEL_MULTIPLIERS, LAYERS_PER_BLOCK = (1, 2, 4), 2  # of all MMAudio VAEs
 PIECE = 128  # mel frames that the vocoder takes at once
-MARGIN = 64  # more on either side than its convolutions reach (measured by a test)
+MARGIN = 48  # more on either side than its convolutions reach (40 at most)
 
 
 class TanhConv1d(nn.Conv1d):

@@ -31,8 +31,8 @@ def load_network(
         wanted = network.state_dict()
         weights: dict[str, torch.Tensor] = {}
         for path in sorted(folder.glob("*.safetensors")):
-            found = load_file(path)
-            weights.update({key: value for key, value in found.items() if key in wanted})
+            found = load_file(path, device=machine.device)
+            weights.update({k: v.to(machine.dtype) for k, v in found.items() if k in wanted})
         network.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise Sonic4DError(
@@ -40,4 +40,4 @@ def load_network(
             f"The model in {folder} can't be loaded: {str(error).splitlines()[0][:200]}",
             "Download it again: sonic4d models download, or give another folder.",
         ) from None
-    return network.requires_grad_(False).to(machine.device, machine.dtype).eval()
+    return network.requires_grad_(False).eval()

@@ -6,7 +6,7 @@ No torch here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -59,7 +59,10 @@ def windows(duration_s: Fraction, latents_a_second: Fraction) -> list[Window]:
     last_s = math.ceil(duration_s) - TRAINED_S
     steps = math.ceil(last_s / (TRAINED_S - OVERLAP_S))
     starts = [i * last_s // steps for i in range(steps + 1)]
-    return [window(Fraction(TRAINED_S), latents_a_second, start_s) for start_s in starts]
+    plan = [window(Fraction(TRAINED_S), latents_a_second, start_s) for start_s in starts]
+    # Where a window begins is rounded to a latent; the last one must not end early for that.
+    rest = math.ceil(duration_s * latents_a_second) - plan[-1].first_latent
+    return [*plan[:-1], replace(plan[-1], latents=max(plan[-1].latents, rest))]
 
 
 def latent_count(plan: list[Window]) -> int:
