@@ -1,5 +1,6 @@
 """The command line inside Blender: `blender --command sonic4d …`, and scripts/render_shot.py.
 
+    generate VIDEO -o FILE.blend         a scene bundle of a video, and a .blend of it
     import BUNDLE -o FILE.blend          a .blend of a scene bundle
     render-audio [FILE.blend]            a new take in its sequencer; the file is saved
     export-shot [FILE.blend] -o SHOT     the finished shot
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import bpy
+from bpy.props import FloatProperty, IntProperty, StringProperty
 
 from ..backend.sonic4d.files import new_file
 from ..backend.sonic4d.protocol import Sonic4DError
@@ -31,7 +33,9 @@ from . import tasks
 from .client.environment import OVERRIDE
 from .export.settings import CODECS, ENGINES, MAX_SIDE_PX, SIDECARS, SOUNDS
 from .export.shot import export_shot, target_file
+from .generate_settings import choices
 from .operators.export_shot import options_of
+from .operators.generate import SUFFIX
 from .operators.render_audio import render_audio
 from .properties import MODES
 from .scene.bundle import read_bundle
@@ -40,6 +44,7 @@ from .scene.importer import import_bundle
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 SAMPLES = 8
+_KINDS = {StringProperty: str, FloatProperty: float, IntProperty: int}
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -68,14 +73,42 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def _import(args: argparse.Namespace, report: Report) -> None:
-    """A new .blend of a bundle, with the move keyed."""
-    blend = args.output.absolute()
+def _generate(args: argparse.Namespace, report: Report) -> None:
+    """A bundle of a video, beside a new .blend of it."""
+    blend = _blend_file(args.output)
+    args.bundle = blend.with_suffix(SUFFIX)
+    _require_new(args.bundle)
+    _make_folder(blend.parent)
+    activity = tasks.Activity(notify=_progress(report))
+    given = {
+        name: getattr(args, name) for name in choices(set()) if getattr(args, name) is not None
+    }
+    job = {
+        "kind": "generate",
+        "video": str(args.video.absolute()),
+        "output": str(args.bundle),
+        **given,
+    }
+    tasks.wait(tasks.job(job, activity))
+    for warning in activity.warnings:
+        report({"event": "log", "level": "warning", "message": warning})
+    report({"event": "artifact", "kind": "bundle", "path": str(args.bundle)})
+    _import(args, report)
+
+
+def _blend_file(output: Path) -> Path:
+    blend = output.absolute()
     if blend.suffix != ".blend":
         raise Sonic4DError(
             "bad_suffix", f"{blend.name} is no .blend file.", "Use a name ending in .blend."
         )
     _require_new(blend)
+    return blend
+
+
+def _import(args: argparse.Namespace, report: Report) -> None:
+    """A new .blend of a bundle, with the move keyed."""
+    blend = _blend_file(args.output)
     try:
         _new_blend(args, blend, report)
         _save(blend)
@@ -311,9 +344,19 @@ def _parser() -> argparse.ArgumentParser:
         )
         return added
 
+    generating = command(
+        "generate", _generate, "make a scene bundle of a video, and a .blend of it"
+    )
+    generating.add_argument("video", type=Path)
+    for name, choice in choices(set()).items():
+        unit_free = name.removesuffix("_s").replace("_", "-")
+        kind = _KINDS[choice.function]
+        text = choice.keywords["description"]
+        generating.add_argument(f"--{unit_free}", dest=name, type=kind, help=text)
     importing = command("import", _import, "make a .blend of a scene bundle")
     importing.add_argument("bundle", type=Path)
-    importing.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.blend")
+    for added in (generating, importing):
+        added.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.blend")
     rendering = command("render-audio", _render_audio, "render a take into a .blend's sequencer")
     exporting = command("export-shot", _export_shot, "write the finished shot of a .blend")
     for added in (rendering, exporting):
@@ -340,13 +383,13 @@ def _parser() -> argparse.ArgumentParser:
     shot = command("shot", _shot, "from a scene bundle to the finished shot")
     shot.add_argument("--bundle", type=Path, required=True)
     shot.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    for added in (importing, shot):
+    for added in (generating, importing, shot):
         added.add_argument("--move", default="static", help='such as "orbit:30" (default: static)')
         added.add_argument(
             "--mode", choices=[mode[0] for mode in MODES], help="how sound is computed"
         )
         added.add_argument("--frame-start", type=_whole(0, 1_000_000), default=1, metavar="N")
-    for added in (importing, exporting, shot):
+    for added in (generating, importing, exporting, shot):
         added.add_argument("--resolution", type=_resolution, metavar="WxH")
     for added, default in ((exporting, None), (shot, SAMPLES)):
         added.add_argument(
