@@ -21,6 +21,7 @@ from sonic4d.experts.mmaudio.decoder import make_vae, make_vocoder
 from sonic4d.experts.mmaudio.flow_network import FlowNetwork
 from sonic4d.experts.mmaudio.sizes import FLOWS, VAE_16K, VAE_44K, VOCODER_16K, SynchformerSize
 from sonic4d.experts.mmaudio.synchformer import Synchformer
+from sonic4d.experts.model import Model
 from sonic4d.protocol import Sonic4DError
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
@@ -60,7 +61,8 @@ def test_flow_networks(name: str, written: list, tmp_path: Path) -> None:
     state = {**checkpoint(f"mmaudio_{name}.pth"), "latent_rot": torch.empty(0)}  # of older files
     convert.flow(iter([state]), tmp_path, tmp_path)
     ((converted, config),) = written
-    assert config == {"model_type": "mmaudio", **vars(FLOWS[name])}
+    kind = f"mmaudio-{name.replace('_', '-')}"
+    assert config == {"model_type": kind, **vars(FLOWS[name])}
     assert fits(converted, lambda: FlowNetwork(FLOWS[name]))
 
 
@@ -172,9 +174,36 @@ def test_a_vocoder_without_generator_is_refused(tmp_path: Path) -> None:
         convert.vocoder_16k(iter([{"state": {}}]), tmp_path, tmp_path)
 
 
+def test_the_catalogue_names_conversions_that_exist() -> None:
+    for part in [part for model in MODELS for part in model.parts]:
+        module, _, name = part.checkpoint.convert.partition(":")
+        assert module == "mmaudio.convert"
+        assert callable(getattr(convert, name))
+
+
+def test_a_local_folder_is_known_by_its_size(tiny: Path) -> None:
+    """The tiny one poses as small_44k."""
+    for model in MODELS:
+        flow, *others = model.parts
+        for part in others:
+            folders.check_folder(model, part, tiny / part.name)
+        if model.name == "mmaudio-small-44k":
+            folders.check_folder(model, flow, tiny / "flow")
+        else:
+            with pytest.raises(Sonic4DError, match="another kind of model"):
+                folders.check_folder(model, flow, tiny / "flow")
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_the_tiny_folder_is_one_of_each_model(model: object, tiny: Path) -> None:
-    for part in model.parts:
-        folders.check_folder(model, part, tiny / part.name)
-        assert part.checkpoint.convert.startswith("mmaudio.convert:")
-        assert callable(getattr(convert, part.checkpoint.convert.partition(":")[2]))
+def test_memory_by_parameters(model: Model) -> None:
+    """The catalogue's numbers hold the largest network, as it is counted here."""
+    size = FLOWS[model.name.removeprefix("mmaudio-").replace("-", "_")]
+    with torch.device("meta"):
+        networks = [FlowNetwork(size), Synchformer(SynchformerSize()), make_vae(VAE_44K)]
+        networks.append(make_vocoder({**VOCODER_16K, "tanh": True}))
+    largest = max(sum(value.numel() for value in n.parameters()) for n in networks)
+    gpu, cpu = model.presets
+    assert gpu.gpu_gb >= 2e-9 * max(largest, 986.7e6) + 1
+    assert cpu.computer_gb >= 4e-9 * max(largest, 986.7e6) + 1
+    assert cpu.computer_gb < 6
+    assert cpu.gpu_gb == 0

@@ -56,7 +56,11 @@ def make_flow() -> FlowNetwork:
 def make_folder(folder: Path) -> Path:
     """All parts, each in its subfolder; see `catalogue.audio`."""
     torch.manual_seed(0)
-    _write(folder / "flow", make_flow(), {"model_type": "mmaudio", **dataclasses.asdict(FLOW)})
+    _write(
+        folder / "flow",
+        make_flow(),
+        {"model_type": "mmaudio-small-44k", **dataclasses.asdict(FLOW)},
+    )
     size = dataclasses.asdict(SYNCHFORMER)
     synchformer = randomised(Synchformer(SYNCHFORMER), 2)
     _write(folder / "synchformer", synchformer, {"model_type": "synchformer", **size})

@@ -24,7 +24,7 @@ from ...protocol import Sonic4DError
 from ...shot import read_json
 from .decoder import make_vae, make_vocoder
 from .flow_network import FlowNetwork
-from .sizes import HEAD_WIDTH, VAE_16K, VAE_44K, VOCODER_16K, FlowSize, SynchformerSize
+from .sizes import FLOWS, HEAD_WIDTH, VAE_16K, VAE_44K, VOCODER_16K, FlowSize, SynchformerSize
 from .synchformer import Synchformer
 
 States = Iterator[Mapping[str, Any]]
@@ -46,7 +46,9 @@ def flow(states: States, source: Path, folder: Path) -> None:
     state = {key: value for key, value in next(states).items() if key not in computed}
     size = _sized(_flow_size, state)
     _check(lambda: FlowNetwork(size), state, "MMAudio's flow network")
-    _write(folder, state, {"model_type": "mmaudio", **dataclasses.asdict(size)})
+    names = [name for name, official in FLOWS.items() if official == size]
+    kind = "-".join(["mmaudio", *names]).replace("_", "-")
+    _write(folder, state, {"model_type": kind, **dataclasses.asdict(size)})
 
 
 def _flow_size(state: Mapping[str, Tensor]) -> FlowSize:
