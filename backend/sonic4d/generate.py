@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
+from . import LICENCE, __version__
 from .bundle import (
     BACKGROUND,
     DEPTH,
@@ -18,7 +17,6 @@ from .bundle import (
     SUFFIX,
     Bundle,
     Expert,
-    SourceTrack,
     cloud_file,
     write_bundle_json,
 )
@@ -37,12 +35,11 @@ from .scene.geometric import geometric_depth
 from .scene.motion import MotionAnalysis, analyse_motion
 from .scene.shots import continuous_shots
 from .settings import GenerateSettings, Mark
-from .sources.find import Finding, SourceSettings, check_source, find_source
-from .sources.trajectory import Track, trajectory
+from .source_stage import choose_source_experts, source_settings_of, sources_of_shot
+from .sources.find import check_source
 
 Array = npt.NDArray[np.float64]
 
-LICENCE = "GPL-3.0-or-later"
 DEFAULT_FOV_DEG = 60.0
 DIAGONAL_35MM_MM = math.hypot(36, 24)
 SOUND_RATE_HZ = 48000
@@ -76,6 +73,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
 
 def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     """Write everything but bundle.json into `folder`."""
+    experts = choose_source_experts(settings)
     clip = read_clip(
         settings.video,
         settings.start_s,
@@ -92,28 +90,21 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         start_s=clip.start_s + float(first / clip.frame_rate),
         warnings=(*clip.warnings, *warnings),
     )
-    source_settings = _source_settings(clip, first, settings)
+    source_settings = source_settings_of(clip, first, settings)
     check_source(source_settings, shot.frames)
     mono, audio_expert, audio_warnings = _sound(shot, settings, monitor)
     k, fov_reason = _intrinsics(shot, settings.fov_deg)
     maps = _depth_maps(clip, first, end, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
     depth, depth_expert = _depth(shot, maps, motion, k, settings, monitor)
-    monitor.progress("source", 0, 1)
-    finding = find_source(shot.frames, mono, shot.frame_rate, motion, source_settings, monitor)
-    track = trajectory(
-        finding.boxes,
-        depth.depth_m,
-        k,
-        depth.camera_to_world,
-        settings.patch,
-        settings.dbscan_eps,
-        settings.dbscan_min_samples,
+    sources = sources_of_shot(
+        shot, mono, motion, depth, k, source_settings, experts, settings, monitor
     )
-    monitor.progress("source", 1, 1)
-    room = _room(shot, depth, k, track, settings)
-    source = _source_track(finding, track, settings.sound_source or "source")
-    _write_scene(folder, shot, depth, k, mono, source.audio, settings.max_points, monitor)
+    room = _room(shot, depth, k, sources.positions, settings)
+    tracks = sources.tracks
+    _write_scene(
+        folder, shot, depth, k, mono, tracks[0].audio, len(tracks), settings.max_points, monitor
+    )
     picture = Expert(
         "picture",
         settings.video.name,
@@ -135,10 +126,15 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
             "assumptions": {**depth.assumptions, "field_of_view": fov_reason},
         },
         has_background=depth.background is not None,
-        sources=(source,),
+        sources=tracks,
         room=room,
-        provenance=(picture, audio_expert, depth_expert, _source_expert(finding)),
-        warnings=(*shot.warnings, *audio_warnings, *depth.warnings, *finding.warnings),
+        provenance=(picture, audio_expert, depth_expert, *sources.provenance),
+        warnings=(
+            *shot.warnings,
+            *audio_warnings,
+            *depth.warnings,
+            *sources.warnings,
+        ),
         credits=settings.credits,
     )
 
@@ -288,46 +284,14 @@ def _scaled(depth: DepthResult, factor: float) -> DepthResult:
     )
 
 
-def _source_settings(clip: Clip, first: int, settings: GenerateSettings) -> SourceSettings:
-    """Marks as fractions of the picture, on a frame of the shot."""
-    size = np.array(clip.source_size, dtype=np.float64)
-
-    def relative(mark: Mark | None) -> tuple[float, ...] | None:
-        if mark is None:
-            return None
-        places = np.array(mark.pixels).reshape(-1, 2) / size
-        return (*places.ravel().tolist(), mark.frame - first)
-
-    return SourceSettings(
-        point=relative(settings.point),
-        box=relative(settings.box),
-        sound_source=settings.sound_source,
-        grounding=settings.grounding,
-    )
-
-
-def _source_track(finding: Finding, track: Track, name: str) -> SourceTrack:
-    file_name = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:60] or "source"
-    return SourceTrack(
-        name,
-        f"audio/{file_name}.wav",
-        track.positions,
-        track.raw_positions,
-        finding.boxes,
-        finding.confidence,
-        track.filled,
-        finding.found_by,
-    )
-
-
-def _source_expert(finding: Finding) -> Expert:
-    return Expert("source", finding.found_by, __version__, LICENCE, finding.reason)
-
-
 def _room(
-    shot: Clip, depth: DepthResult, k: Intrinsics, track: Track, settings: GenerateSettings
+    shot: Clip,
+    depth: DepthResult,
+    k: Intrinsics,
+    positions: Array,
+    settings: GenerateSettings,
 ) -> Room:
-    """A box around what is near enough to matter, the source's path, and the camera at eye height over its floor.
+    """A box around what is near enough to matter, the sources' positions (s, n, 3), and the camera at eye height over its floor.
 
     Under an open sky only its floor sounds back.
     """
@@ -344,10 +308,10 @@ def _room(
             )
         ]
     ).astype(np.float64)
-    source_m = float(np.linalg.norm(track.positions - cameras, axis=1).max())
+    source_m = float(np.linalg.norm(positions - cameras, axis=-1).max())
     reach_m = max(ROOM_REACH * source_m, MIN_ROOM_REACH_M)
     near = cloud[np.linalg.norm(cloud - cameras[0], axis=1) < reach_m]
-    inside = np.concatenate([track.positions, cameras])
+    inside = np.concatenate([*positions, cameras])
     feet = cameras - [0, 0, max(settings.eye_height_m - MARGIN_M, 0)]
     room = fit_room(near if len(near) else inside, np.concatenate([inside, feet]), settings.rt60_s)
     if max(room.size) > 2000:
@@ -370,6 +334,7 @@ def _write_scene(
     k: Intrinsics,
     mono: npt.NDArray[np.float32],
     audio: str,
+    sharing: int,
     max_points: int,
     monitor: Monitor,
 ) -> None:
@@ -390,6 +355,8 @@ def _write_scene(
     (folder / audio).parent.mkdir()
     write_wav(folder / audio, mono, SOUND_RATE_HZ)
     write_video(folder / SOURCE_VIDEO, shot.frames, shot.frame_rate, folder / audio, monitor, count)
+    if sharing > 1:
+        write_wav(folder / audio, mono / np.float32(math.sqrt(sharing)), SOUND_RATE_HZ)
     with new_file(folder / DEPTH) as work:
         half = np.minimum(depth.depth_m, MAX_HALF_M).astype(np.float16)
         np.savez_compressed(work, depth_m=half)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import checks
+from .experts.store import parse_overrides
 from .room import KINDS
 
 DEPTH_KINDS = ("metric", "inverse")
@@ -47,8 +48,10 @@ class GenerateSettings:
 
     audio: "track" or the path of a sound file, which begins where the video file begins. depth: "auto", "geometric", or
     the path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale. fov_deg: horizontal field of view; None: by
-    the metadata, else 60. metres_per_unit: multiplies all lengths. max_points: of one frame. point, box, sound_source, grounding:
-    see `sources.find`. patch, dbscan_eps (metres), dbscan_min_samples: see `sources.trajectory`. room: what
+    the metadata, else 60. metres_per_unit: multiplies all lengths. max_points: of one frame. sound_source: what sounds, several
+    things separated by ";". grounding: "auto", "motion" or a grounding model; tracker: "auto", "csrt" or a tracking model;
+    keyframe_step: the grounding model is asked about every such frame at least; None: as often as it is worth it. model: local
+    folders of models, "NAME=PATH" each. patch, dbscan_eps (metres), dbscan_min_samples: see `sources.trajectory`. room: what
     surrounds the sound; "auto" is the ground alone under an open sky, else a shoebox.
     """
 
@@ -67,6 +70,8 @@ class GenerateSettings:
     metres_per_unit: float | None = None
     max_points: int = 200_000
     grounding: str = "auto"
+    tracker: str = "auto"
+    keyframe_step: int | None = None
     point: Mark | None = None
     box: Mark | None = None
     sound_source: str | None = None
@@ -77,6 +82,7 @@ class GenerateSettings:
     rt60_s: float = 0.5
     name: str | None = None
     credits: str = ""
+    model: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Any) -> GenerateSettings:
@@ -100,6 +106,7 @@ class GenerateSettings:
             "max_points": (1, 100_000_000),
             "patch": (1, 999),
             "dbscan_min_samples": (1, 100_000),
+            "keyframe_step": (1, 100_000),
         }
         choices = {"depth_kind": DEPTH_KINDS, "room": ROOMS}
         for key, value in data.items():
@@ -109,6 +116,8 @@ class GenerateSettings:
                 data[key] = checks.integer(value, key, *integers[key])
             elif key in ("point", "box"):
                 data[key] = Mark.from_json(value, key, 2 if key == "point" else 4)
+            elif key == "model":
+                data[key] = _overrides(value)
             else:
                 data[key] = checks.text(value, key, choices.get(key), allow_empty=key == "credits")
         if data.get("patch", 1) % 2 == 0:
@@ -116,3 +125,11 @@ class GenerateSettings:
         if "point" in data and "box" in data:
             raise checks.fail("generate job", 'give "point" or "box", not both')
         return cls(**{**data, "video": Path(data["video"]), "output": Path(data["output"])})
+
+
+def _overrides(data: Any) -> tuple[str, ...]:
+    if not isinstance(data, list):
+        raise checks.fail("model", 'a list of "NAME=PATH" is expected')
+    texts = tuple(checks.text(entry, "model") for entry in data)
+    parse_overrides(texts)
+    return texts

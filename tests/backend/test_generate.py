@@ -315,7 +315,8 @@ def failing(media: Path, folder: Path, **values: Any) -> Sonic4DError:
         ({"point": "20,20@99"}, "bad_frame"),
         ({"max_frames": 5}, "wrong_depth_count"),
         ({"metres_per_unit": 100_000}, "scene_too_large"),
-        ({"grounding": "qwen-vl", "point": None}, "no_grounding"),
+        ({"grounding": "qwen-vl", "point": None}, "missing_model"),
+        ({"grounding": "psychic", "point": None}, "unknown_model"),
     ],
 )
 def test_bad_input(media: Path, tmp_path: Path, values: dict[str, Any], code: str) -> None:

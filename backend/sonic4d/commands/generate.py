@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .job import job
 from .options import Adder, Parser, mark
+
+if TYPE_CHECKING:
+    from ..experts.model import Job
 
 
 def add_options(parser: Parser) -> None:
@@ -24,8 +29,11 @@ def add_options(parser: Parser) -> None:
     )
     add = Adder(group, GenerateSettings)
     add("audio", "track (the video's own), or a sound file that begins with the video")
-    add("sound_source", "what sounds, e.g. helicopter", metavar="TEXT")
-    add("grounding", "how to find it if it isn't marked")
+    add("sound_source", 'what sounds, e.g. helicopter, or several: "a dog; a car"', metavar="TEXT")
+    add("grounding", f"how to find it if it isn't marked: auto, motion, {_options('grounding')}")
+    add("tracker", f"how to follow it: auto, csrt, {_options('tracking')}")
+    text = "ask the grounding model about every N-th frame at least; 1 asks about each, as the paper does"
+    add("keyframe_step", text, type=int)
     either = group.add_mutually_exclusive_group()
     add = Adder(either, GenerateSettings)
     add("point", "a point on what sounds", metavar="X,Y[@FRAME]", type=mark(2))
@@ -53,6 +61,18 @@ def add_options(parser: Parser) -> None:
     add("rt60_s", "reverberation time in seconds", type=float)
     add("name", "the scene's name; else that of the folder")
     add("credits", "whom to credit for the video")
+    add(
+        "model",
+        "use a model from a local folder; may be repeated",
+        action="append",
+        metavar="NAME=PATH",
+    )
+
+
+def _options(job_name: Job) -> str:
+    from ..experts.registry import of_job
+
+    return ", ".join(model.option for model in of_job(job_name))
 
 
 run = job("generate")

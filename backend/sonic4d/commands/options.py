@@ -33,7 +33,7 @@ class Adder:
         if default is dataclasses.MISSING and not options.get("required"):
             self._parser.add_argument(field, help=text, **options)
             return
-        if default not in (None, "", dataclasses.MISSING):
+        if default not in (None, "", (), dataclasses.MISSING):
             text = f"{text} (default: {default})"
         if options.get("type") in (int, float):
             unit = field.rpartition("_")[2]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..protocol import Sonic4DError
-from .machine import Machine, check_memory, why_not
+from .machine import Machine, why_not
 from .model import Job, Model
 from .registry import by_option, of_job
 from .store import Ready, locate
@@ -26,18 +26,24 @@ class Choice:
     warnings: tuple[str, ...] = ()
 
 
-def choose(job: Job, option: str, overrides: Mapping[str, Path], machine: Machine) -> Choice:
+def choose(
+    job: Job,
+    option: str,
+    overrides: Mapping[str, Path],
+    machine: Machine,
+    suits: Callable[[Model], bool] = lambda model: True,
+) -> Choice:
     """The model for a job.
 
     option: what the user asked for; "auto" for the first in the registry that is here and fits. overrides: model or job -> local
-    folder. Raises `Sonic4DError` where a model that was asked for is missing or unusable.
+    folder. suits: which models "auto" may take. Raises `Sonic4DError` where a model that was asked for is missing or unusable.
     """
     if option != AUTO:
         return _asked_for(by_option(job, option), job, overrides, machine)
     if job in overrides:
         return _of_folder(job, overrides, machine)
     reasons = []
-    for model in of_job(job):
+    for model in filter(suits, of_job(job)):
         try:
             ready = locate(model.name, overrides)
         except Sonic4DError as error:
@@ -54,7 +60,6 @@ def choose(job: Job, option: str, overrides: Mapping[str, Path], machine: Machin
 
 def load(ready: Ready, machine: Machine) -> Any:
     """The expert itself, which implements its job's protocol. Raises `Sonic4DError`."""
-    check_memory(ready.model, machine)
     try:
         module = import_module(f".{ready.model.module}", __package__)
         return module.load(ready, machine)

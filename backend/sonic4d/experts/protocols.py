@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal, Protocol
 
 import numpy as np
@@ -39,55 +37,35 @@ class DepthModel(Protocol):
 
 @dataclass(frozen=True)
 class Detection:
-    """box: x0, y0, x1, y1 as fractions of the picture; confidence: 0..1; label: what the model calls it."""
+    """box: (4,) x0, y0, x1, y1 as fractions of the picture; confidence: 0..1; label: what the model calls it, may be empty."""
 
     box: Array
     confidence: float
-    label: str
+    label: str = ""
 
 
 class GroundingModel(Protocol):
-    """Finds what `prompt` describes in each of the frames, (n, H, W, 3) uint8 RGB; the best first."""
+    """Finds in a picture, (H, W, 3) uint8 RGB, what `words` describe, or whatever makes the sound if they are None; the best
+    first, nothing if nothing fits.
 
-    def __call__(self, frames: Frames, prompt: str, monitor: Monitor) -> list[list[Detection]]: ...
+    interval_s: how often in a clip an answer is worth its time; in between, things are tracked. Raises `Cancelled`.
+    """
+
+    interval_s: float
+
+    def __call__(
+        self, picture: npt.NDArray[np.uint8], words: str | None, monitor: Monitor
+    ) -> list[Detection]: ...
 
 
 class TrackingModel(Protocol):
-    """Follows what is in `box` (fractions of the picture) on frame `index`; boxes (n, 4), NaN where it isn't seen, confidence (n,)."""
+    """Follows what is in `box` (fractions of the picture) of frame `frame_index` through frames (n, H, W, 3), forwards and
+    backwards; boxes (n, 4), NaN where it isn't seen, confidence (n,), 0 there. `sources.tracking.track_box` is one."""
 
     def __call__(
-        self, frames: Frames, box: Array, index: int, monitor: Monitor
+        self,
+        frames: Frames,
+        box: tuple[float, float, float, float],
+        frame_index: int,
+        monitor: Monitor,
     ) -> tuple[Array, Array]: ...
-
-
-@dataclass(frozen=True)
-class SilentVideo:
-    """The pictures of one continuous shot, as often and as few of them as wanted.
-
-    pictures: a call with ascending frame numbers gives these (number, (H, W, 3) uint8 RGB), one after the other; all are
-    of one size, as large as the file has them.
-    """
-
-    pictures: Callable[[Sequence[int]], Iterator[tuple[int, npt.NDArray[np.uint8]]]]
-    frame_rate: Fraction
-    frame_count: int
-
-    @property
-    def duration_s(self) -> Fraction:
-        return self.frame_count / self.frame_rate
-
-
-@dataclass(frozen=True)
-class GeneratedSound:
-    """samples: (n,) float32 in -1..1, from the video's first frame on, at least as long as the video."""
-
-    samples: npt.NDArray[np.float32]
-    rate_hz: int
-
-
-class AudioModel(Protocol):
-    """Makes a video's sound. The same seed makes the same sound. Raises `Cancelled`, `Sonic4DError`."""
-
-    def __call__(
-        self, video: SilentVideo, prompt: str, negative_prompt: str, seed: int, monitor: Monitor
-    ) -> GeneratedSound: ...

@@ -10,16 +10,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..experts.protocols import GroundingModel, TrackingModel
 from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..scene.depth import Frames
 from ..scene.motion import MotionAnalysis, Mover, working_size
+from .by_words import find_by_words
 from .click import box_around, mover_at
 from .motion_link import choose_mover, is_steady, most_typical_frame
 from .tracking import MIN_SIDE_PX, track_box
 
 Array = npt.NDArray[np.float64]
-FoundBy = Literal["point", "box", "sound", "motion"]
+FoundBy = Literal["point", "box", "sound", "motion", "words"]
 
 # Share of the frames a mover's own boxes have to cover to be used as they are.
 LASTING = 0.9
@@ -31,20 +33,30 @@ MARK_HINT = "Show it with --point X,Y@FRAME or --box X0,Y0,X1,Y1@FRAME."
 class SourceSettings:
     """How the user wants the source to be found.
 
-    point: x, y, frame; box: x0, y0, x1, y1, frame; both as fractions of the picture, frames from 0. sound_source: what sounds,
-    in words. grounding: "auto", "motion" or the name of a grounding expert.
+    point: x, y, frame; box: x0, y0, x1, y1, frame; both as fractions of the picture, frames from 0. words: what sounds, one
+    entry for each source. keyframe_step: see `grounding.keyframes`.
     """
 
-    point: tuple[float, float, int] | None
-    box: tuple[float, float, float, float, int] | None
-    sound_source: str | None
-    grounding: str
+    point: tuple[float, float, int] | None = None
+    box: tuple[float, float, float, float, int] | None = None
+    words: tuple[str, ...] = ()
+    keyframe_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Finders:
+    """The experts for it. model: finds by words, or None; required: nothing else may take its place."""
+
+    model: GroundingModel | None = None
+    required: bool = False
+    track: TrackingModel = track_box
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The source in the picture: boxes (n, 4) as fractions of the picture, NaN rows where it is not seen, confidence (n,)."""
+    """A source in the picture: boxes (n, 4) as fractions of the picture, NaN rows where it is not seen, confidence (n,)."""
 
+    name: str
     boxes: Array
     confidence: Array
     found_by: FoundBy
@@ -52,48 +64,113 @@ class Finding:
     warnings: tuple[str, ...] = ()
 
 
-def find_source(
+def find_sources(
     frames: Frames,
     mono: npt.NDArray[np.floating],
     frame_rate: Fraction,
     motion: MotionAnalysis,
     settings: SourceSettings,
+    finders: Finders,
     monitor: Monitor,
-) -> Finding:
-    """Find the sounding object of one continuous shot.
+) -> tuple[Finding, ...]:
+    """Find the sounding objects of one continuous shot, one at least.
 
     frames (n, H, W, 3) RGB, mono (samples,) at 48 kHz from the first frame on, motion: the analysis of the same frames. A
-    marked object is tracked; else it is the moving thing that goes with the sound, else the largest. Raises
-    `Sonic4DError` where nothing moves, and what `check_source` raises.
+    marked object is tracked; else a model finds what the words say; else it is the moving thing that goes with the sound, or
+    the largest. Raises `Sonic4DError` where nothing is found, and what `check_source` raises.
     """
     check_source(settings, frames)
+    track = finders.track
+    name = settings.words[0] if len(settings.words) == 1 else ""
     if settings.box:
         *box, index = settings.box
         box = np.clip(box, 0, 1)
-        return _tracked(frames, box, index, "box", "marked by a box", monitor)
+        how = "marked by a box"
+        return (_tracked(frames, box, index, "box", how, name, track, monitor),)
     if settings.point:
         x, y, index = settings.point
         mover = mover_at((x, y), index, motion)
         if mover is not None:
             how = "marked by a point: the moving thing there"
-            return _moving(frames, mover, index, "point", how, monitor)
+            return (_moving(frames, mover, index, "point", how, name, track, monitor),)
         box, how = box_around(frames[index], (x, y))
-        return _tracked(frames, box, index, "point", f"marked by a point: {how}", monitor)
-    warnings = ()
-    if settings.sound_source:
+        how = f"marked by a point: {how}"
+        return (_tracked(frames, box, index, "point", how, name, track, monitor),)
+    warnings: tuple[str, ...] = ()
+    if finders.model is not None:
+        found, warnings = _by_words(frames, mono, frame_rate, motion, settings, finders, monitor)
+        if found:
+            return found
+    elif settings.words:
+        what = " and ".join(f'"{phrase}"' for phrase in settings.words)
         warnings = (
-            f'No model for finding "{settings.sound_source}" by words is installed: the source was '
-            f"looked for by motion and sound instead. {MARK_HINT}",
+            f"No model for finding {what} by words is used: the source was looked for by motion and "
+            f"sound instead. {MARK_HINT}",
         )
     monitor.check()
     choice = choose_mover(motion.movers, mono, frame_rate)
     best = most_typical_frame(choice.mover.boxes)
-    finding = _moving(frames, choice.mover, best, choice.found_by, choice.reason, monitor)
-    return replace(finding, warnings=warnings + finding.warnings)
+    finding = _moving(
+        frames, choice.mover, best, choice.found_by, choice.reason, name, track, monitor
+    )
+    return (replace(finding, warnings=warnings + finding.warnings),)
+
+
+def _by_words(
+    frames: Frames,
+    mono: npt.NDArray[np.floating],
+    frame_rate: Fraction,
+    motion: MotionAnalysis,
+    settings: SourceSettings,
+    finders: Finders,
+    monitor: Monitor,
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """What the model finds, and a warning for what it doesn't, which goes to the first finding as well."""
+    assert finders.model is not None
+    words = settings.words or (None,)
+    ranked = find_by_words(
+        frames,
+        mono,
+        frame_rate,
+        motion,
+        words,
+        finders.model,
+        finders.track,
+        settings.keyframe_step,
+        monitor,
+    )
+    lacking = [
+        phrase or "anything that sounds" for phrase, r in zip(words, ranked, strict=True) if not r
+    ]
+    found = [
+        Finding(
+            phrase or r.thing.label,
+            r.thing.boxes,
+            r.thing.confidence,
+            "words",
+            f"{r.reason}; {_seen(r.thing.boxes)}",
+            _rarely_seen(r.thing.boxes),
+        )
+        for phrase, r in zip(words, ranked, strict=True)
+        if r
+    ]
+    warnings: tuple[str, ...] = ()
+    if lacking:
+        what = " and ".join(f'"{phrase}"' for phrase in lacking)
+        if finders.required and not found:
+            raise Sonic4DError(
+                "not_found",
+                f"The grounding model doesn't find {what} in the clip.",
+                f"Say it in other words, or show it. {MARK_HINT}",
+            )
+        warnings = (f"The grounding model doesn't find {what} in the clip. {MARK_HINT}",)
+    if found:
+        found[0] = replace(found[0], warnings=warnings + found[0].warnings)
+    return tuple(found), warnings
 
 
 def check_source(settings: SourceSettings, frames: Frames) -> None:
-    """Raises `Sonic4DError` for a mark outside the clip, one that can't be followed, and an expert that isn't there."""
+    """Raises `Sonic4DError` for a mark outside the clip and for one that can't be followed."""
     if settings.point and settings.box:
         raise Sonic4DError("bad_option", "Both a point and a box are given.", "Give one of them.")
     if settings.box:
@@ -104,16 +181,17 @@ def check_source(settings: SourceSettings, frames: Frames) -> None:
         x, y, index = settings.point
         _check_point(x, y)
         _check_frame(index, len(frames))
-    elif settings.grounding not in ("auto", "motion"):
-        raise Sonic4DError(
-            "no_grounding",
-            f'The grounding expert "{settings.grounding}" is not installed.',
-            f"Use --grounding motion. {MARK_HINT}",
-        )
 
 
 def _moving(
-    frames: Frames, mover: Mover, index: int, found_by: FoundBy, how: str, monitor: Monitor
+    frames: Frames,
+    mover: Mover,
+    index: int,
+    found_by: FoundBy,
+    how: str,
+    name: str,
+    track: TrackingModel,
+    monitor: Monitor,
 ) -> Finding:
     """A mover's own boxes; where these jump (things merge, the camera moves) or miss frames, it is tracked from frame `index`.
 
@@ -121,10 +199,10 @@ def _moving(
     """
     seen = np.isfinite(mover.boxes).all(axis=1)
     if is_steady(mover.boxes) and seen.mean() > LASTING:
-        reason = f"{how}; seen in {seen.sum()} of {len(frames)} frames"
-        return Finding(mover.boxes, seen.astype(np.float64), found_by, reason)
+        reason = f"{how}; {_seen(mover.boxes)}"
+        return Finding(name, mover.boxes, seen.astype(np.float64), found_by, reason)
     how += f"; as its outline jumps or is missing, it was followed by its looks from frame {index}"
-    return _tracked(frames, mover.boxes[index], index, found_by, how, monitor)
+    return _tracked(frames, mover.boxes[index], index, found_by, how, name, track, monitor)
 
 
 def _tracked(
@@ -133,20 +211,30 @@ def _tracked(
     index: int,
     found_by: FoundBy,
     how: str,
+    name: str,
+    track: TrackingModel,
     monitor: Monitor,
 ) -> Finding:
-    boxes, confidence = track_box(frames, tuple(box), index, monitor)
+    boxes, confidence = track(frames, tuple(box), index, monitor)
     seen = np.isfinite(boxes).all(axis=1)
     reason = f"{how}; recognised in {seen.sum()} of {len(frames)} frames"
     if seen.any():
         reason += f", mean similarity {confidence[seen].mean():.2f}"
-    warnings = ()
-    if seen.mean() < 0.5:
-        warnings = (
-            f"The object was recognised in only {seen.sum()} of {len(frames)} frames; "
-            "elsewhere its position is interpolated or held.",
-        )
-    return Finding(boxes, confidence, found_by, reason, warnings)
+    return Finding(name, boxes, confidence, found_by, reason, _rarely_seen(boxes))
+
+
+def _seen(boxes: Array) -> str:
+    return f"seen in {np.isfinite(boxes).all(axis=1).sum()} of {len(boxes)} frames"
+
+
+def _rarely_seen(boxes: Array) -> tuple[str, ...]:
+    seen = np.isfinite(boxes).all(axis=1)
+    if seen.mean() >= 0.5:
+        return ()
+    return (
+        f"The object was recognised in only {seen.sum()} of {len(boxes)} frames; "
+        "elsewhere its position is interpolated or held.",
+    )
 
 
 def _check_point(x: float, y: float) -> None:

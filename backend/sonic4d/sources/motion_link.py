@@ -40,6 +40,26 @@ class Choice:
     reason: str
 
 
+@dataclass(frozen=True)
+class SoundLink:
+    """How a thing moves with the sound: the best correlation, its z-score among shifted comparisons, and the share of
+    these that it beats."""
+
+    correlation: float
+    z: float
+    beaten: float
+
+    @property
+    def is_clear(self) -> bool:
+        return self.z > CLEAR_Z or (self.correlation > STRONG_CORRELATION and self.z > SOME_Z)
+
+    def __str__(self) -> str:
+        return (
+            f"it moves with the sound (correlation {self.correlation:.2f}, {self.z:.1f} standard "
+            f"deviations above chance, higher than {self.beaten:.0%} of shifted comparisons)"
+        )
+
+
 def choose_mover(movers: Sequence[Mover], mono: npt.NDArray[np.floating], rate: Fraction) -> Choice:
     """The sounding one of the movers of a clip with `rate` frames a second.
 
@@ -52,22 +72,14 @@ def choose_mover(movers: Sequence[Mover], mono: npt.NDArray[np.floating], rate: 
             "Nothing in the clip moves on its own, so the sound source can't be found by motion.",
             "Show it with --point X,Y@FRAME or --box X0,Y0,X1,Y1@FRAME.",
         )
-    n = len(movers[0].boxes)
-    level, onset = envelope(mono, n, rate)
-    why_not = _unusable(level)
-    if not why_not:
-        links = [_link(mover, level, onset) for mover in movers]
-        linked = [i for i, (r, z, _) in enumerate(links) if is_linked(r, z)]
+    links, why_not = sound_links(movers, mono, rate)
+    if links:
+        linked = [i for i, link in enumerate(links) if link.is_clear]
         if linked:
-            best = max(linked, key=lambda i: links[i][0])
-            correlation, z, beaten = links[best]
-            return Choice(
-                movers[best],
-                "sound",
-                f"found by sound: it moves with the sound (correlation {correlation:.2f}, {z:.1f} standard "
-                f"deviations above chance, higher than {beaten:.0%} of shifted comparisons)",
-            )
-        why_not = f"nothing moves with the sound (best correlation {max(links)[0]:.2f})"
+            best = max(linked, key=lambda i: links[i].correlation)
+            return Choice(movers[best], "sound", f"found by sound: {links[best]}")
+        strongest = max(link.correlation for link in links)
+        why_not = f"nothing moves with the sound (best correlation {strongest:.2f})"
     largest = max(movers, key=prominence)
     others = len(movers) - 1
     return Choice(
@@ -76,6 +88,15 @@ def choose_mover(movers: Sequence[Mover], mono: npt.NDArray[np.floating], rate: 
         f"found by motion, not by sound: {why_not}; the largest lasting of {others + 1} moving things, "
         f"{np.mean(largest.area[_present(largest)]):.1%} of the picture",
     )
+
+
+def sound_links(
+    movers: Sequence[Mover], mono: npt.NDArray[np.floating], rate: Fraction
+) -> tuple[list[SoundLink], str]:
+    """How each of the movers goes with the sound, or none and why that can't be told."""
+    level, onset = envelope(mono, len(movers[0].boxes), rate)
+    why_not = _unusable(level)
+    return ([] if why_not else [_link(mover, level, onset) for mover in movers]), why_not
 
 
 def envelope(mono: npt.NDArray[np.floating], n: int, rate: Fraction) -> tuple[Array, Array]:
@@ -98,10 +119,6 @@ def correlation_with_sound(motion: Array, sound: Array) -> Array:
         norm = np.linalg.norm(centred)
         signals.append(np.fft.rfft(centred / norm if norm > 1e-9 else centred * 0))
     return np.fft.irfft(np.conj(signals[0]) * signals[1], len(motion))
-
-
-def is_linked(correlation: float, z: float) -> bool:
-    return z > CLEAR_Z or (correlation > STRONG_CORRELATION and z > SOME_Z)
 
 
 def prominence(mover: Mover) -> float:
@@ -140,16 +157,14 @@ def _size_agreement(a: Array, b: Array) -> Array:
     return overlap / (a.prod(axis=1) + b.prod(axis=-1) - overlap)
 
 
-def _link(mover: Mover, level: Array, onset: Array) -> tuple[float, float, float]:
-    """Correlation, its z-score and the share of null comparisons it beats.
-
-    The best of speed and turns (an impact turns the velocity) against level and onsets at the lags allowed; compared with
+def _link(mover: Mover, level: Array, onset: Array) -> SoundLink:
+    """The best of speed and turns (an impact turns the velocity) against level and onsets at the lags allowed; compared with
     the same under every circular shift by more than an eighth of the clip, as slow signals correlate by chance.
     """
     present = _present(mover)
     n = len(present)
     if present.mean() < MIN_PRESENCE:
-        return 0.0, 0.0, 0.0
+        return SoundLink(0.0, 0.0, 0.0)
     curves = [
         correlation_with_sound(_neutral(motion, present), sound)
         for motion in (mover.speed_px, mover.turn_px)
@@ -159,7 +174,7 @@ def _link(mover: Mover, level: Array, onset: Array) -> tuple[float, float, float
     best = np.max([np.roll(at_lag, -lag) for lag in range(EARLIEST, LATEST + 1)], axis=0)
     null = best[n // 8 : n - n // 8]
     z = (best[0] - null.mean()) / (null.std() + 0.03)
-    return float(best[0]), float(z), float((null < best[0]).mean())
+    return SoundLink(float(best[0]), float(z), float((null < best[0]).mean()))
 
 
 def _neutral(motion: Array, present: npt.NDArray[np.bool_]) -> Array:

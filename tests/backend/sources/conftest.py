@@ -54,6 +54,12 @@ def moving_square() -> Callable:
     return _moving_square
 
 
+@pytest.fixture(scope="session")
+def moving_square_factory() -> Callable:
+    """`moving_square` for fixtures that outlive a test."""
+    return _moving_square
+
+
 @pytest.fixture
 def iou() -> Callable:
     def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from sonic4d.monitor import SILENT
 from sonic4d.protocol import Sonic4DError
 from sonic4d.scene.motion import MotionAnalysis, Mover
 from sonic4d.sources.click import box_around, mover_at
-from sonic4d.sources.find import Finding, SourceSettings, find_source
+from sonic4d.sources.find import Finders, Finding, SourceSettings, find_sources
 
 RATE = Fraction(25)
 
@@ -18,10 +18,9 @@ Clip = tuple[np.ndarray, np.ndarray, np.ndarray]
 def asked(
     point: tuple | None = None,
     box: tuple | None = None,
-    sound_source: str | None = None,
-    grounding: str = "auto",
+    words: tuple[str, ...] = (),
 ) -> SourceSettings:
-    return SourceSettings(point, box, sound_source, grounding)
+    return SourceSettings(point, box, words)
 
 
 @pytest.fixture
@@ -47,7 +46,8 @@ def find(
     frames: np.ndarray, settings: SourceSettings, motion: MotionAnalysis | None = None
 ) -> Finding:
     motion = analysis_of(frames) if motion is None else motion
-    return find_source(frames, np.zeros(48000), RATE, motion, settings, SILENT)
+    (finding,) = find_sources(frames, np.zeros(48000), RATE, motion, settings, Finders(), SILENT)
+    return finding
 
 
 def test_by_box(clip: Clip, iou: Callable) -> None:
@@ -119,7 +119,7 @@ def test_jumping_outlines_are_replaced_by_tracking(clip: Clip, iou: Callable) ->
 
 def test_words_without_a_model_fall_back_with_a_warning(clip: Clip) -> None:
     frames, truth, _ = clip
-    finding = find(frames, asked(sound_source="helicopter"), analysis_of(frames, truth))
+    finding = find(frames, asked(words=("helicopter",)), analysis_of(frames, truth))
     assert finding.found_by == "motion"
     assert len(finding.warnings) == 1
     assert "helicopter" in finding.warnings[0]
@@ -147,7 +147,6 @@ def test_an_object_that_is_soon_gone_is_reported(moving_square: Callable) -> Non
         (asked(box=(1.1, 0.1, 1.4, 0.5, 0)), "box_outside"),
         (asked(box=(0.1, 0.1, 0.105, 0.5, 0)), "box_too_small"),
         (asked(point=(0.5, 0.5, 0), box=(0.1, 0.1, 0.5, 0.5, 0)), "bad_option"),
-        (asked(grounding="qwen-vl"), "no_grounding"),
         (asked(), "no_mover"),
     ],
 )

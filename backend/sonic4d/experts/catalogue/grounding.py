@@ -12,6 +12,9 @@ GROUNDING_GPT = Licence(
 )
 CLIP = Licence("MIT (CLIP)", "https://github.com/openai/CLIP/blob/main/LICENSE", commercial=True)
 
+# Without them transformers makes up a tokenizer that knows no words.
+_BESIDE = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json")
+
 MODELS = (
     Model(
         name="grounding-dino-tiny",
@@ -20,6 +23,7 @@ MODELS = (
         option="grounding-dino",
         module="grounding.grounding_dino",
         memory_gb=3.0,
+        needs_words=True,
         parts=(
             Part(
                 repo="IDEA-Research/grounding-dino-tiny",
@@ -28,6 +32,7 @@ MODELS = (
                 size_bytes=690_000_000,
                 licence=APACHE,
                 components={"": "grounding-dino"},
+                needs=_BESIDE,
             ),
         ),
     ),
@@ -46,6 +51,7 @@ MODELS = (
                 size_bytes=4_300_000_000,
                 licence=APACHE,
                 components={"": "qwen3_vl"},
+                needs=_BESIDE,
             ),
         ),
     ),
@@ -65,9 +71,10 @@ MODELS = (
                 files=("*.json", "tokenizer.model", "pytorch_model*.bin", "*.safetensors"),
                 size_bytes=14_000_000_000,
                 licence=GROUNDING_GPT,
-                components={"": "llava"},
+                components={"": "LEGO"},
+                needs=("tokenizer_config.json",),
                 checkpoint=Checkpoint(
-                    "pytorch_model*.bin", None, "grounding.grounding_gpt:convert"
+                    "pytorch_model*.bin", None, "grounding.grounding_gpt_weights:convert"
                 ),
             ),
             Part(
@@ -78,8 +85,9 @@ MODELS = (
                 size_bytes=1_710_000_000,
                 licence=CLIP,
                 components={"": "clip_vision_model"},
+                needs=("preprocessor_config.json",),
                 checkpoint=Checkpoint(
-                    "pytorch_model.bin", None, "grounding.grounding_gpt:convert_clip"
+                    "pytorch_model.bin", None, "grounding.grounding_gpt_weights:convert_clip"
                 ),
             ),
         ),
@@ -87,7 +95,7 @@ MODELS = (
     Model(
         name="sam2-tiny",
         job="tracking",
-        title="SAM 2.1 tiny: follows a thing through the video (needs torchvision)",
+        title="SAM 2.1 tiny: follows a thing through the video",
         option="sam2",
         module="grounding.sam2",
         memory_gb=2.0,
@@ -105,7 +113,7 @@ MODELS = (
     Model(
         name="edgetam",
         job="tracking",
-        title="EdgeTAM: follows a thing through the video, faster (needs torchvision)",
+        title="EdgeTAM: follows a thing through the video, faster (needs timm and torchvision)",
         option="edgetam",
         module="grounding.sam2",
         memory_gb=2.0,

@@ -1,0 +1,52 @@
+"""Loading weights with stock classes: safetensors only, nothing from the network, no code from a model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..protocol import Sonic4DError
+from .machine import Machine
+from .store import Ready
+
+
+def load_transformers(
+    kind: Any, ready: Ready, folder: Path, machine: Machine, dtype: Any = None
+) -> Any:
+    """A transformers model of class `kind` on the machine's device, for inference. Raises `Sonic4DError`."""
+    options = {"dtype": dtype or machine.dtype, "variant": _variant(folder)}
+    return _load(kind, ready, folder, **options).to(machine.device)
+
+
+def load_diffusers(
+    kind: Any, ready: Ready, folder: Path, machine: Machine, dtype: Any = None
+) -> Any:
+    """A diffusers model of class `kind`, left in the computer's memory, for inference. Raises `Sonic4DError`."""
+    options = {"torch_dtype": dtype or machine.dtype, "variant": _variant(folder)}
+    return _load(kind, ready, folder, **options)
+
+
+def _variant(folder: Path) -> str | None:
+    """A folder may hold the half-precision variant alone."""
+    names = [path.name for path in folder.glob("*.safetensors")]
+    return "fp16" if names and all(".fp16." in name for name in names) else None
+
+
+def _load(kind: Any, ready: Ready, folder: Path, **options: Any) -> Any:
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()  # ours is the only one on the user's terminal
+    try:
+        model = kind.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True, **options
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no reason"
+        raise Sonic4DError(
+            "bad_model",
+            f"{folder} can't be loaded as {ready.model.name}: {reason.rstrip('.')}.",
+            f"Give another folder, or run: sonic4d models download {ready.model.name}",
+        ) from None
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,158 @@
+"""Stage II of `generate`: the sources of a shot, found by the experts chosen and placed in the world."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import LICENCE, __version__
+from .bundle import Expert, SourceTrack
+from .experts.grounding.choice import Chosen, choose_experts
+from .experts.store import Ready, parse_overrides
+from .geometry.cameras import Intrinsics
+from .media.video import Clip
+from .monitor import Monitor
+from .scene.depth import DepthResult
+from .scene.motion import MotionAnalysis
+from .settings import GenerateSettings, Mark
+from .sources.find import Finders, Finding, SourceSettings, find_sources
+from .sources.grounding import split_words
+from .sources.tracking import track_box
+from .sources.trajectory import trajectory
+
+Array = npt.NDArray[np.float64]
+
+SHARED_SOUND = (
+    "There is one sound for several sources: each plays all of it, softer, so that its power stays. "
+    "Give each its own sound in Blender, or in shot.json."
+)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What Stage II makes: tracks of the bundle, one at least, who found them, and warnings for the user."""
+
+    tracks: tuple[SourceTrack, ...]
+    provenance: tuple[Expert, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def positions(self) -> Array:
+        """(sources, n, 3)"""
+        return np.stack([track.positions for track in self.tracks])
+
+
+def choose_source_experts(settings: GenerateSettings) -> Chosen:
+    """Which models find and follow the sources. Raises `Sonic4DError`."""
+    return choose_experts(
+        settings.grounding,
+        settings.tracker,
+        bool(split_words(settings.sound_source)),
+        settings.point is not None or settings.box is not None,
+        parse_overrides(settings.model),
+    )
+
+
+def source_settings_of(clip: Clip, first: int, settings: GenerateSettings) -> SourceSettings:
+    """Marks as fractions of the picture, on a frame of the shot."""
+    size = np.array(clip.source_size, dtype=np.float64)
+
+    def relative(mark: Mark | None) -> tuple[float, ...] | None:
+        if mark is None:
+            return None
+        places = np.array(mark.pixels).reshape(-1, 2) / size
+        return (*places.ravel().tolist(), mark.frame - first)
+
+    return SourceSettings(
+        point=relative(settings.point),
+        box=relative(settings.box),
+        words=split_words(settings.sound_source),
+        keyframe_step=settings.keyframe_step,
+    )
+
+
+def sources_of_shot(
+    shot: Clip,
+    mono: npt.NDArray[np.floating],
+    motion: MotionAnalysis,
+    depth: DepthResult,
+    k: Intrinsics,
+    wanted: SourceSettings,
+    experts: Chosen,
+    settings: GenerateSettings,
+    monitor: Monitor,
+) -> Sources:
+    """Find the sources in the picture (`sources.find`) and in the world (`sources.trajectory`). Raises `Sonic4DError`."""
+    monitor.progress("source", 0, 1)
+    model, track = experts.load()
+    finders = Finders(model, experts.required, track or track_box)
+    findings = find_sources(shot.frames, mono, shot.frame_rate, motion, wanted, finders, monitor)
+    names = _names(findings)
+    tracks = []
+    for finding, name in zip(findings, names, strict=True):
+        path = trajectory(
+            finding.boxes,
+            depth.depth_m,
+            k,
+            depth.camera_to_world,
+            settings.patch,
+            settings.dbscan_eps,
+            settings.dbscan_min_samples,
+        )
+        tracks.append(
+            SourceTrack(
+                name,
+                _audio_file(names[0]),
+                path.positions,
+                path.raw_positions,
+                finding.boxes,
+                finding.confidence,
+                path.filled,
+                finding.found_by,
+            )
+        )
+    monitor.progress("source", 1, 1)
+    warnings = [warning for finding in findings for warning in finding.warnings]
+    if len(tracks) > 1:
+        warnings.append(SHARED_SOUND)
+    return Sources(
+        tuple(tracks), tuple(_provenance(findings, experts)), (*experts.warnings, *warnings)
+    )
+
+
+def _names(findings: Sequence[Finding]) -> list[str]:
+    """Each name once: "dog", "dog" -> "dog", "dog 2"."""
+    names = [finding.name or "source" for finding in findings]
+    earlier = [names[:i].count(name) for i, name in enumerate(names)]
+    return [
+        f"{name} {count + 1}" if count else name for name, count in zip(names, earlier, strict=True)
+    ]
+
+
+def _audio_file(name: str) -> str:
+    file_name = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:60] or "source"
+    return f"audio/{file_name}.wav"
+
+
+def _provenance(findings: Sequence[Finding], experts: Chosen) -> list[Expert]:
+    entries = []
+    for finding in findings:
+        by_model = finding.found_by == "words" and experts.ready is not None
+        ready = experts.ready if by_model else None
+        reason = f"{experts.why} {finding.reason}".strip() if by_model else finding.reason
+        entries.append(_expert("source", finding.found_by, ready, reason))
+    if experts.tracked_by is not None:
+        entries.append(_expert("tracking", "", experts.tracked_by, "Followed what was found."))
+    return entries
+
+
+def _expert(stage: str, name: str, ready: Ready | None, reason: str) -> Expert:
+    """Provenance: a model, or what Sonic4D does itself."""
+    if ready is None:
+        return Expert(stage, name, __version__, LICENCE, reason)
+    model = ready.model
+    return Expert(stage, model.name, ready.commit, model.licence_text, reason)

@@ -1,0 +1,74 @@
+"""Asking a grounding expert about a clip: what for, on which frames, and which answers mean the same thing."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from ..experts.protocols import Detection, GroundingModel
+from ..monitor import Monitor
+from ..scene.depth import Frames
+
+Array = npt.NDArray[np.float64]
+
+SEPARATOR = ";"
+MAX_WORDS = 200  # characters
+# Boxes that overlap more than this (intersection over union) show the same thing.
+SAME_THING = 0.5
+MAX_DETECTIONS = 5  # in one picture
+
+
+def split_words(text: str | None) -> tuple[str, ...]:
+    """What sounds, one thing each: "a dog; a car" -> ("a dog", "a car"). Naming a thing twice asks for two of them."""
+    words = (" ".join(part.split()) for part in (text or "").split(SEPARATOR))
+    return tuple(part[:MAX_WORDS] for part in words if part)
+
+
+def keyframes(count: int, rate: Fraction, interval_s: float, step: int | None = None) -> list[int]:
+    """The frames to ask about, the first and the last among them: every `step`-th at least, else one every interval_s."""
+    step = step or max(round(interval_s * float(rate)), 1)
+    spans = max(math.ceil((count - 1) / step), 1)
+    return sorted({round(i * (count - 1) / spans) for i in range(spans + 1)})
+
+
+def detections(
+    frames: Frames,
+    indices: list[int],
+    words: str | None,
+    expert: GroundingModel,
+    monitor: Monitor,
+) -> dict[int, list[Detection]]:
+    """What the expert finds on each of the frames `indices`; boxes that can't be are left out."""
+    found = {}
+    for done, index in enumerate(indices):
+        monitor.progress("grounding", done, len(indices), words or "")
+        answers = expert(np.ascontiguousarray(frames[index]), words, monitor)
+        found[index] = distinct([answer for answer in answers if _possible(answer)])
+    monitor.progress("grounding", len(indices), len(indices), words or "")
+    return found
+
+
+def distinct(found: list[Detection]) -> list[Detection]:
+    """The best detections, one for each thing (greedy non-maximum suppression)."""
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda detection: -detection.confidence):
+        if all(overlap(detection.box, other.box) < SAME_THING for other in kept):
+            kept.append(detection)
+    return kept[:MAX_DETECTIONS]
+
+
+def overlap(a: Array, b: Array) -> float:
+    """Intersection over union of two boxes (4,); 0 where one is NaN."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    shared = float(np.maximum(high - low, 0).prod())
+    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - shared
+    return shared / union if union > 0 and math.isfinite(union) else 0.0
+
+
+def _possible(detection: Detection) -> bool:
+    box = detection.box
+    inside = np.isfinite(box).all() and (box >= 0).all() and (box <= 1).all()
+    return bool(inside and (box[2:] > box[:2]).all() and 0 <= detection.confidence <= 1)
