@@ -5,13 +5,17 @@ from __future__ import annotations
 from . import cli, preferences, properties, scene, tasks
 from .operators import (
     camera_moves,
+    correct_track,
     export_shot,
     generate,
     import_bundle,
     install_backend,
+    models,
+    pick_source,
     render_audio,
+    video,
 )
-from .ui import audio_panels, export_panel, generate_panel, panels
+from .ui import audio_panels, export_panel, generate_panel, panels, track_panel
 
 # In the order of registration; each has register() and unregister().
 MODULES = (
@@ -21,11 +25,16 @@ MODULES = (
     import_bundle,
     camera_moves,
     generate,
+    video,
+    pick_source,
+    correct_track,
     render_audio,
     export_shot,
     install_backend,
+    models,
     panels,
     generate_panel,
+    track_panel,
     audio_panels,
     export_panel,
     preferences,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import bpy
@@ -19,7 +20,11 @@ def preferences() -> bpy.types.AddonPreferences | None:
 
 
 def managed_folder() -> Path:
-    """Where the managed environment is made. An extension has a folder of its own that outlives updates."""
+    """Where the managed environment is made: where the preferences say, else in the extension's own folder, which outlives
+    updates."""
+    chosen = chosen_path("folder")
+    if chosen:
+        return chosen
     if compat.ADDON.startswith("bl_ext."):
         return Path(bpy.utils.extension_path_user(compat.ADDON, path="backend"))
     return Path(bpy.utils.user_resource("DATAFILES", path="sonic4d/backend"))
@@ -28,6 +33,11 @@ def managed_folder() -> Path:
 def python() -> Path:
     """The Python to run the backend with. Raises `Sonic4DError` where there is none."""
     return environment.resolve(managed_folder(), SOURCE, chosen_path("python"))
+
+
+def override() -> str:
+    """The Python that the environment variable names; empty where it doesn't."""
+    return os.environ.get(environment.OVERRIDE, "")
 
 
 def chosen_path(name: str) -> Path | None:

@@ -1,9 +1,12 @@
 """The command line inside Blender: `blender --command sonic4d …`, and scripts/render_shot.py.
 
+    generate VIDEO -o FILE.blend         a scene bundle of a video, and a .blend of it
     import BUNDLE -o FILE.blend          a .blend of a scene bundle
-    render-audio FILE.blend              a new take in its sequencer; the file is saved
-    export FILE.blend -o SHOT.mp4        the finished shot
+    render-audio [FILE.blend]            a new take in its sequencer; the file is saved
+    export-shot [FILE.blend] -o SHOT     the finished shot
     shot --bundle BUNDLE -o FOLDER       all of it: shot.blend, binaural.wav, shot.mp4
+
+Without FILE.blend they use the file that Blender was started with: `blender -b FILE.blend --command sonic4d …`.
 
 Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted.
 """
@@ -16,18 +19,23 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import bpy
+from bpy.props import FloatProperty, IntProperty, StringProperty
 
 from ..backend.sonic4d.files import new_file
 from ..backend.sonic4d.protocol import Sonic4DError
 from . import tasks
 from .client.environment import OVERRIDE
-from .export import LOSSLESS, MAX_SIDE, STANDARD, Picture, export_shot
+from .export.settings import CODECS, ENGINES, MAX_SIDE_PX, SIDECARS, SOUNDS
+from .export.shot import export_shot, target_file
+from .generate_settings import choices
+from .operators.export_shot import options_of
+from .operators.generate import SUFFIX
 from .operators.render_audio import render_audio
 from .properties import MODES
 from .scene.bundle import read_bundle
@@ -36,6 +44,7 @@ from .scene.importer import import_bundle
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 SAMPLES = 8
+_KINDS = {StringProperty: str, FloatProperty: float, IntProperty: int}
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -64,14 +73,42 @@ def main(argv: list[str]) -> int:
     return DONE
 
 
-def _import(args: argparse.Namespace, report: Report) -> None:
-    """A new .blend of a bundle, with the move keyed."""
-    blend = args.output.absolute()
+def _generate(args: argparse.Namespace, report: Report) -> None:
+    """A bundle of a video, beside a new .blend of it."""
+    blend = _blend_file(args.output)
+    args.bundle = blend.with_suffix(SUFFIX)
+    _require_new(args.bundle)
+    _make_folder(blend.parent)
+    activity = tasks.Activity(notify=_progress(report))
+    given = {
+        name: getattr(args, name) for name in choices(set()) if getattr(args, name) is not None
+    }
+    job = {
+        "kind": "generate",
+        "video": str(args.video.absolute()),
+        "output": str(args.bundle),
+        **given,
+    }
+    tasks.wait(tasks.job(job, activity))
+    for warning in activity.warnings:
+        report({"event": "log", "level": "warning", "message": warning})
+    report({"event": "artifact", "kind": "bundle", "path": str(args.bundle)})
+    _import(args, report)
+
+
+def _blend_file(output: Path) -> Path:
+    blend = output.absolute()
     if blend.suffix != ".blend":
         raise Sonic4DError(
             "bad_suffix", f"{blend.name} is no .blend file.", "Use a name ending in .blend."
         )
     _require_new(blend)
+    return blend
+
+
+def _import(args: argparse.Namespace, report: Report) -> None:
+    """A new .blend of a bundle, with the move keyed."""
+    blend = _blend_file(args.output)
     try:
         _new_blend(args, blend, report)
         _save(blend)
@@ -88,17 +125,31 @@ def _render_audio(args: argparse.Namespace, report: Report) -> None:
     report({"event": "artifact", "kind": "audio", "path": str(wav)})
 
 
-def _export(args: argparse.Namespace, report: Report) -> None:
+def _export_shot(args: argparse.Namespace, report: Report) -> None:
     _open(args.blend)
-    picture = Picture(args.resolution, args.samples)
-    _movie(args.output.absolute(), args.lossless, args.overwrite, picture, report)
+    given = {
+        name: getattr(args, name)
+        for name in ("camera", "engine", "samples", "sound", "codec", "overwrite")
+        if getattr(args, name) is not None
+    }
+    if args.samples and not args.engine:
+        given["engine"] = "CYCLES"
+    if args.resolution:
+        given |= {"size": "CUSTOM", "custom_size": args.resolution}
+    if args.picture:
+        given |= {"picture": "FILE", "picture_path": str(args.picture.absolute())}
+    if args.lufs is not None:
+        given |= {"level": "LOUDNESS", "lufs": args.lufs}
+    if args.sidecars:
+        given["sidecars"] = set(args.sidecars)
+    _movie(args.output.absolute(), given, report)
 
 
 def _shot(args: argparse.Namespace, report: Report) -> None:
     """From a bundle to the finished shot, all into one folder."""
     folder = args.output.absolute()
     blend, wav = folder / "shot.blend", folder / "binaural.wav"
-    movie = folder / ("shot" + (LOSSLESS if args.lossless else STANDARD).suffix)
+    movie = target_file(folder / "shot", args.codec or "AAC")
     for file in (blend, wav, movie):
         _require_new(file)
     try:
@@ -112,7 +163,8 @@ def _shot(args: argparse.Namespace, report: Report) -> None:
         raise
     report({"event": "artifact", "kind": "blend", "path": str(blend)})
     report({"event": "artifact", "kind": "audio", "path": str(wav)})
-    _movie(movie, args.lossless, False, Picture(samples=args.samples), report)
+    given = {"engine": "CYCLES", "samples": args.samples, "codec": args.codec or "AAC"}
+    _movie(movie, given, report)
 
 
 def _new_blend(args: argparse.Namespace, blend: Path, report: Report) -> None:
@@ -152,19 +204,23 @@ def _take(report: Report) -> Path:
     return wav
 
 
-def _movie(output: Path, lossless: bool, overwrite: bool, picture: Picture, report: Report) -> None:
-    steps = export_shot(
-        bpy.context.scene,
-        tasks.Activity(notify=_progress(report)),
-        output,
-        lossless=lossless,
-        overwrite=overwrite,
-        picture=picture,
-    )
-    report({"event": "artifact", "kind": "movie", "path": str(tasks.wait(steps))})
+def _movie(output: Path, given: dict[str, Any], report: Report) -> None:
+    scene, activity = bpy.context.scene, tasks.Activity(notify=_progress(report))
+    options = options_of(scene, {**given, "filepath": str(output)})
+    movie = tasks.wait(export_shot(scene, activity, options))
+    for warning in activity.warnings:
+        report({"event": "log", "level": "warning", "message": warning})
+    report({"event": "artifact", "kind": "movie", "path": str(movie)})
 
 
-def _open(blend: Path) -> Path:
+def _open(blend: Path | None) -> Path:
+    """Open a file; without one, it is the file that is open. Returns its path."""
+    if blend is None:
+        if not bpy.data.filepath:
+            raise Sonic4DError(
+                "no_file", "No .blend file is open.", "Name one: render-audio FILE.blend."
+            )
+        return Path(bpy.data.filepath)
     blend = blend.absolute()
     if not blend.is_file():
         raise Sonic4DError("missing_file", f"There is no file {blend}.", "Check the path.")
@@ -288,28 +344,61 @@ def _parser() -> argparse.ArgumentParser:
         )
         return added
 
+    generating = command(
+        "generate", _generate, "make a scene bundle of a video, and a .blend of it"
+    )
+    generating.add_argument("video", type=Path)
+    for name, choice in choices(set()).items():
+        unit_free = name.removesuffix("_s").replace("_", "-")
+        kind = _KINDS[choice.function]
+        text = choice.keywords["description"]
+        generating.add_argument(f"--{unit_free}", dest=name, type=kind, help=text)
     importing = command("import", _import, "make a .blend of a scene bundle")
     importing.add_argument("bundle", type=Path)
-    importing.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.blend")
+    for added in (generating, importing):
+        added.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.blend")
     rendering = command("render-audio", _render_audio, "render a take into a .blend's sequencer")
-    rendering.add_argument("blend", type=Path)
-    exporting = command("export", _export, "render the finished shot of a .blend")
-    exporting.add_argument("blend", type=Path)
-    exporting.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.mp4")
-    exporting.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    exporting = command("export-shot", _export_shot, "write the finished shot of a .blend")
+    for added in (rendering, exporting):
+        text = "default: the file that Blender was started with"
+        added.add_argument("blend", type=Path, nargs="?", metavar="FILE.blend", help=text)
+    exporting.add_argument("-o", "--output", type=Path, required=True, metavar="SHOT")
+    exporting.add_argument(
+        "--overwrite", action="store_true", default=None, help="replace existing files"
+    )
+    exporting.add_argument("--camera", metavar="NAME", help="what sees the picture")
+    exporting.add_argument(
+        "--picture", type=Path, metavar="PATH", help="a rendered movie, or a folder of pictures"
+    )
+    exporting.add_argument("--lufs", type=float, metavar="N", help="bring it to this loudness")
+    for name, items in (("engine", ENGINES), ("sound", SOUNDS)):
+        exporting.add_argument(f"--{name}", type=str.upper, choices=_names(items))
+    exporting.add_argument(
+        "--sidecars",
+        type=str.upper,
+        nargs="+",
+        choices=_names(SIDECARS),
+        help="more files of the same sound",
+    )
     shot = command("shot", _shot, "from a scene bundle to the finished shot")
     shot.add_argument("--bundle", type=Path, required=True)
     shot.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    for added in (importing, shot):
+    for added in (generating, importing, shot):
         added.add_argument("--move", default="static", help='such as "orbit:30" (default: static)')
         added.add_argument(
             "--mode", choices=[mode[0] for mode in MODES], help="how sound is computed"
         )
         added.add_argument("--frame-start", type=_whole(0, 1_000_000), default=1, metavar="N")
-    for added in (importing, exporting, shot):
+    for added in (generating, importing, exporting, shot):
         added.add_argument("--resolution", type=_resolution, metavar="WxH")
     for added, default in ((exporting, None), (shot, SAMPLES)):
-        added.add_argument("--lossless", action="store_true", help="16-bit PCM sound, .mov")
+        added.add_argument(
+            "--audio-format",
+            dest="codec",
+            type=str.upper,
+            choices=_names(CODECS),
+            help="how the sound is stored",
+        )
         added.add_argument(
             "--samples",
             type=_whole(1, 65536),
@@ -318,6 +407,10 @@ def _parser() -> argparse.ArgumentParser:
             help="render with Cycles",
         )
     return parser
+
+
+def _names(items: Sequence[tuple[str, str, str]]) -> list[str]:
+    return [name for name, _, _ in items]
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -333,7 +426,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 def _resolution(text: str) -> tuple[int, int]:
     """From "640x360" to (640, 360)."""
-    parse = _whole(2, MAX_SIDE)
+    parse = _whole(2, MAX_SIDE_PX)
     width, _, height = text.partition("x")
     return parse(width), parse(height)
 

@@ -8,6 +8,7 @@ import bpy
 
 # The name under which Blender knows the add-on, for preferences and user folders.
 ADDON = __package__.rpartition(".")[0]
+EEVEE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
 
 
 def set_video_output(settings: bpy.types.ImageFormatSettings) -> None:

@@ -1,13 +1,19 @@
-"""The add-on's preferences: the backend, how it is, and what it is installed with."""
+"""The add-on's preferences: the backend, how it is, what it is installed with, and the pretrained models."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import bpy
 from bpy.props import StringProperty
 
-from . import compat, tasks
-from .operators.install_backend import found
+from . import backend, compat, experts, tasks
+from .client.environment import OVERRIDE, extras_of
+from .client.models import Expert
+from .operators.install_backend import EXPERTS, found
 from .ui.task import draw_progress
+
+BACKEND_TASKS = ("_backend", "_model")
 
 
 class SONIC4D_Preferences(bpy.types.AddonPreferences):
@@ -28,39 +34,113 @@ class SONIC4D_Preferences(bpy.types.AddonPreferences):
         description="A folder of wheels to install from, without network; leave empty for the network",
         subtype="DIR_PATH",
     )
+    folder: StringProperty(
+        name="Install into",
+        description="The folder that the backend is installed into; leave empty for the extension's own",
+        subtype="DIR_PATH",
+    )
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
+        self._draw_status(layout)
+        activity = tasks.activity()
+        if activity and activity.operator.endswith(BACKEND_TASKS):
+            draw_progress(layout.row(align=True), activity)
+        self._draw_buttons(layout)
+        if experts.known():
+            _draw_models(layout)
+        header, body = layout.panel("sonic4d_paths", default_closed=True)
+        header.label(text="Paths")
+        if body:
+            body.use_property_split = True
+            for name in ("python", "base_python", "wheels", "folder"):
+                body.prop(self, name)
+
+    def _draw_status(self, layout: bpy.types.UILayout) -> None:
         box = layout.box()
         if found.problem:
             box.label(text=found.problem, icon="ERROR")
         elif not found.report:
             box.label(text="The backend has not been checked yet", icon="INFO")
-        for name, value in _rows(found.report):
+        for name, value in status_rows(found.report):
             row = box.split(factor=0.25)
             row.label(text=name)
             row.label(text=value)
-        activity = tasks.activity()
-        if activity and activity.operator.endswith("_backend"):
-            draw_progress(layout.row(align=True), activity)
+        for problem in found.report.get("problems", ()):
+            box.label(text=problem, icon="ERROR")
+
+    def _draw_buttons(self, layout: bpy.types.UILayout) -> None:
+        if not bpy.app.online_access and not self.wheels:
+            layout.label(
+                text="Blender may not use the network (System > Network), and no wheels are chosen",
+                icon="INTERNET_OFFLINE",
+            )
         row = layout.row()
-        for action in ("install", "check", "repair", "remove"):
-            row.operator(f"sonic4d.{action}_backend")
-        row.operator("sonic4d.open_log")
-        for name in ("python", "base_python", "wheels"):
-            layout.prop(self, name)
+        row.operator("sonic4d.install_backend", icon="IMPORT")
+        row.operator("sonic4d.check_backend", icon="VIEWZOOM")
+        row.operator("sonic4d.repair_backend", icon="TOOL_SETTINGS")
+        row.operator("sonic4d.remove_backend", icon="TRASH")
+        row = layout.row()
+        row.operator("sonic4d.open_log", icon="TEXT").log = "INSTALL"
+        row.operator("sonic4d.copy_report", icon="COPYDOWN")
+        if found.report and not has_experts(found.report):
+            install = layout.operator(
+                "sonic4d.install_backend",
+                text="Install what pretrained models run on (several GB)",
+                icon="IMPORT",
+            )
+            install.experts = True
 
 
-def _rows(report: dict[str, object]) -> list[tuple[str, str]]:
+def status_rows(report: dict[str, object]) -> list[tuple[str, str]]:
     """What the backend's doctor reports, as a table."""
     if not report:
         return []
+    models = experts.all_experts()
+    here = sum(model.installed for model in models)
     return [
         ("Version", f"{report['sonic4d']}, Python {report['python']}"),
-        ("Where", str(report["executable"])),
+        ("Where", f"{report['executable']}{_by_override()}"),
         ("Machine", f"{report['cores']} cores, {report['memory_gb']} GB memory"),
-        ("Cache", f"{report['cache']}, {report['cache_free_gb']} GB free"),
+        ("Disk", f"{report['cache_free_gb']} GB free at {report['cache']}"),
+        ("Models", f"{here} of {len(models)} downloaded"),
     ]
+
+
+def has_experts(report: dict[str, object]) -> bool:
+    """Whether the backend that was checked can run pretrained models."""
+    return EXPERTS in extras_of(Path(str(report["executable"])).parent.parent)
+
+
+def _by_override() -> str:
+    override = backend.override()
+    return f"  (by {OVERRIDE})" if override else ""
+
+
+def _draw_models(layout: bpy.types.UILayout) -> None:
+    header, body = layout.panel("sonic4d_models", default_closed=True)
+    header.label(text="Pretrained models")
+    if not body:
+        return
+    for model in experts.all_experts():
+        _draw_model(body.box(), model)
+
+
+def _draw_model(box: bpy.types.UILayout, model: Expert) -> None:
+    row = box.row()
+    row.label(text=model.title, icon="CHECKMARK" if model.installed else "BLANK1")
+    row.label(text=f"{model.job.replace('_', ' ')}, {model.size}, {model.memory_gb:g} GB memory")
+    operator = "sonic4d.remove_model" if model.installed else "sonic4d.download_model"
+    row.operator(
+        operator, text="", icon="TRASH" if model.installed else "IMPORT"
+    ).model = model.name
+    row = box.row()
+    use = "" if model.commercial else ", not for commercial use"
+    row.label(text=f"Licence: {model.licence}{use}", icon="NONE" if model.commercial else "ERROR")
+    for url in model.licence_urls:
+        row.operator("wm.url_open", text="Read", icon="URL").url = url
+    if model.problem:
+        box.label(text=model.problem, icon="INFO")
 
 
 register, unregister = bpy.utils.register_classes_factory((SONIC4D_Preferences,))

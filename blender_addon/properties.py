@@ -13,7 +13,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from .export_settings import SONIC4D_ExportSettings
+from .export.settings import SONIC4D_ExportSettings
 from .generate_settings import SONIC4D_GenerateSettings
 
 # Lets "//" stand for the folder of the .blend file.
@@ -98,6 +98,9 @@ class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
         max=1,
         default=1,
     )
+    path: PointerProperty(
+        name="Path", description="The curve that shows where it goes", type=bpy.types.Object
+    )
     # A point cloud
     is_cloud: BoolProperty(name="Point cloud", description="The points of an imported scene")
     # The empty that carries an imported scene
@@ -118,6 +121,14 @@ class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
     )
     source_camera: PointerProperty(
         name="Source camera", description="The camera of the video", type=bpy.types.Object
+    )
+    clip_start: FloatProperty(
+        name="First frame", description="The scene's frame at which the video begins", default=1.0
+    )
+    clip_step: FloatProperty(
+        name="Frame step",
+        description="Frames of the scene that one of the video takes",
+        default=1.0,
     )
     approximate: BoolProperty(
         name="Approximate depth", description="The depth is an estimate, shapes are not exact"
@@ -227,8 +238,16 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
     take_path: StringProperty(
         name="Take", description="The sound rendered last", subtype="FILE_PATH", options=RELATIVE
     )
-    export: PointerProperty(type=SONIC4D_ExportSettings)
-    generate: PointerProperty(type=SONIC4D_GenerateSettings)
+    export: PointerProperty(
+        name="Export",
+        description="How the finished shot is exported",
+        type=SONIC4D_ExportSettings,
+    )
+    generate: PointerProperty(
+        name="Generate",
+        description="What a scene is generated from",
+        type=SONIC4D_GenerateSettings,
+    )
 
 
 CLASSES = (

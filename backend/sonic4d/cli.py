@@ -20,6 +20,7 @@ COMMANDS = {  # each is a module of `commands`
     "enhance": "make a shot's picture without holes",
     "evaluate": "measure how right things are, by the field's own measures",
     "mux": "put a picture and a sound into one movie",
+    "retrack": "track a source again from a frame where its place is known",
     "doctor": "tell whether everything is in working order",
     "run": "run a job from a file",
     "worker": "run jobs for Blender over pipes",

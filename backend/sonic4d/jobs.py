@@ -83,6 +83,12 @@ def _enhance(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return enhance(_settings(EnhanceSettings.from_json, parameters), monitor)
 
 
+def _retrack(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    from .retrack import RetrackSettings, retrack
+
+    return retrack(_settings(RetrackSettings.from_json, parameters), monitor)
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -98,6 +104,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "preview": _preview,
     "enhance": _enhance,
     "mux": _mux,
+    "retrack": _retrack,
 }
 
 

@@ -12,13 +12,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from ...backend.sonic4d.protocol import PROTOCOL_VERSION, Sonic4DError, log_file
+from .locks import locked
 from .process import kill_group, last_line, start_detached
 from .pythons import (
     child_environment,
@@ -32,7 +32,13 @@ OVERRIDE = "SONIC4D_BACKEND_PYTHON"
 OLDEST_PYTHON = "3.11"
 NEWEST_PYTHON = "3.14"
 _CHECK_TIMEOUT_S = 120
-_LEFTOVER_AGE_S = 86400
+LOCK = "install.lock"
+_UNFINISHED, _OLD = ".new-", ".old-"
+_MADE = "made"  # beside an unfinished environment that pip can install into
+_EXTRAS = "sonic4d-extras"
+_WINDOWS = sys.platform == "win32"
+_WINDOWS_LIMIT = 259
+_LONGEST_INSIDE = 200  # 172 in torch 2.13, below /Lib/site-packages/, and some for the next version
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
 _KEY = re.compile("[0-9a-f]{8}")
 _INSTALL = "Install the backend in the add-on's preferences."
@@ -122,17 +128,20 @@ def create_environment(
     wheelhouse: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
     should_stop: Callable[[], bool] = lambda: False,
+    extras: Collection[str] = (),
 ) -> Path:
     """Make the managed environment for the backend in `source`; returns its interpreter. Takes minutes: never in Blender's
     main thread.
 
     python: what to make it with; else one is looked for. wheelhouse: a folder of wheels (setuptools' among them) to install
-    from, without network. report: gets a line at a time of what is going on. Where the environment exists, nothing is done.
-    Raises `Sonic4DError`; "cancelled" once `should_stop` says so.
+    from, without network. report: gets a line at a time of what is going on. extras: of the backend's pyproject.toml, such
+    as "experts". Where the environment exists with them, nothing is done. What was interrupted goes on where it was; one
+    installation at a time works in a folder. Raises `Sonic4DError`; "cancelled" once `should_stop` says so.
     """
     target = folder / environment_key(source)
-    if environment_python(target).is_file():
+    if environment_python(target).is_file() and set(extras) <= set(extras_of(target)):
         return environment_python(target)
+    _check_path_length(target)
     report("Looking for a Python")
     base = python or find_python(OLDEST_PYTHON, NEWEST_PYTHON)
     if base is None:
@@ -144,46 +153,108 @@ def create_environment(
     log = log_file("install.log")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-        work = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     except OSError as error:
         raise Sonic4DError(
             "not_writable",
             f"{folder} can't be written: {error.strerror}.",
             "Choose another folder.",
         ) from None
-    try:
-        environment = work / "env"
-        copy = work / "backend"  # building writes beside the source, which may be read-only
-        shutil.copytree(source, copy, ignore=_NOT_COPIED)
-        report("Making the environment")
-        _run(make_environment_command(base, environment), log, report, should_stop)
-        report("Installing the backend")
-        install = install_command(environment, str(copy), wheelhouse=wheelhouse)
-        _run(install, log, report, should_stop)
-        report("Checking the backend")
-        check(environment_python(environment))
-        if not target.exists():  # another Blender may have been faster
-            os.replace(environment, target)
-    except OSError as error:
-        raise Sonic4DError(
-            "install_failed",
-            f"The backend can't be installed in {folder}: {error.strerror or error}.",
-            "Make room on the disk or choose another folder.",
-        ) from None
-    finally:
+    with locked(folder / LOCK):
+        work = folder / (_UNFINISHED + target.name)
+        try:
+            for path in folder.glob(f"{_UNFINISHED}*"):  # of other versions
+                if path != work:
+                    shutil.rmtree(path, ignore_errors=True)
+            environment = work / "env"
+            copy = work / "backend"  # building writes beside the source, which may be read-only
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(source, copy, ignore=_NOT_COPIED)
+            if not (work / _MADE).is_file():
+                shutil.rmtree(environment, ignore_errors=True)
+                report("Making the environment")
+                _run(make_environment_command(base, environment), log, report, should_stop)
+                (work / _MADE).touch()
+            report("Installing the backend")
+            what = str(copy) + (f"[{','.join(sorted(extras))}]" if extras else "")
+            install = install_command(environment, what, wheelhouse=wheelhouse)
+            _run(install, log, report, should_stop)
+            report("Checking the backend")
+            _check_new(work, environment)
+            (environment / _EXTRAS).write_text("\n".join(sorted(extras)), encoding="utf-8")
+            _put_in_place(environment, target)
+        except OSError as error:
+            raise Sonic4DError(
+                "install_failed",
+                f"The backend can't be installed in {folder}: {error.strerror or error}.",
+                "Make room on the disk or choose another folder.",
+            ) from None
         shutil.rmtree(work, ignore_errors=True)
-    for old in folder.iterdir():
-        if old != target and _KEY.fullmatch(old.name) and (old / "pyvenv.cfg").is_file():
-            shutil.rmtree(old, ignore_errors=True)
+        for old in folder.iterdir():
+            if old != target and _KEY.fullmatch(old.name) and (old / "pyvenv.cfg").is_file():
+                shutil.rmtree(old, ignore_errors=True)
     return environment_python(target)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what an interrupted installation left; a recent one may still be running."""
-    for path in folder.glob(".new-*"):
-        if time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S:
-            shutil.rmtree(path, ignore_errors=True)
+def extras_of(environment: Path) -> tuple[str, ...]:
+    """What was installed into an environment beyond the backend itself."""
+    try:
+        return tuple((environment / _EXTRAS).read_text(encoding="utf-8").split())
+    except OSError:
+        return ()
+
+
+def installed_extras(folder: Path) -> tuple[str, ...]:
+    """Of all environments in the managed folder, also those of earlier versions: an update keeps them."""
+    names = {name for file in folder.glob(f"*/{_EXTRAS}") for name in extras_of(file.parent)}
+    return tuple(sorted(names))
+
+
+def _check_new(work: Path, environment: Path) -> None:
+    """One that doesn't work must not be gone on with."""
+    try:
+        check(environment_python(environment))
+    except Sonic4DError:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _put_in_place(environment: Path, target: Path) -> None:
+    """The old one, if there is any, makes room; if that fails it stays."""
+    old = target.with_name(_OLD + target.name)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    try:
+        os.replace(environment, target)
+    except OSError:
+        if old.exists():
+            os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_path_length(target: Path) -> None:
+    """Windows opens no longer paths unless it is told to."""
+    longest = len(str(target)) + len(_UNFINISHED) + len("/env") + _LONGEST_INSIDE
+    if not _WINDOWS or longest <= _WINDOWS_LIMIT or _long_paths_allowed():
+        return
+    raise Sonic4DError(
+        "path_too_long",
+        f"The folder {target.parent} has too long a name for Windows: files in it would have paths of {longest} "
+        f"characters, and {_WINDOWS_LIMIT} are allowed.",
+        "Choose a folder with a short path in the add-on's preferences, such as C:\\sonic4d.",
+    )
+
+
+def _long_paths_allowed() -> bool:
+    import winreg
+
+    key = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as system:  # type: ignore[attr-defined]
+            return bool(winreg.QueryValueEx(system, "LongPathsEnabled")[0])  # type: ignore[attr-defined]
+    except OSError:
+        return False
 
 
 def _run(

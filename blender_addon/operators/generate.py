@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.props import StringProperty
 
+from ...backend.sonic4d.protocol import Sonic4DError
 from .. import tasks
+from ..generate_settings import BUILT_IN, choices
 from ..scene.bundle import read_bundle
 from ..scene.importer import import_bundle
 from ..scene.paths import absolute
 from ..sequencer.takes import file_name, project_folder
 
 SUFFIX = ".sonic4d"
+MOVIES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mxf")
 
 
 def generate(
-    scene: bpy.types.Scene, activity: tasks.Activity, video: Path, sound_source: str, point: str
+    scene: bpy.types.Scene, activity: tasks.Activity, video: Path, options: Mapping[str, Any]
 ) -> tasks.Steps[Path]:
     """The task: make a scene bundle of a video and import it. Returns the bundle.
 
-    sound_source: what makes the sound, in words; point: where it is, "X,Y" or "X,Y@FRAME" in pixels. Either may be empty.
-    The bundle goes beside the .blend file, always into a new folder. Raises `Sonic4DError`.
+    options: as the backend's generate job takes them. The bundle goes beside the .blend file, always into a new folder.
+    Raises `Sonic4DError`.
     """
     scene_uid = scene.session_uid
     output = new_bundle_folder(video.stem)
     job = yield from tasks.job(
-        {
-            "kind": "generate",
-            "video": str(video),
-            "output": str(output),
-            "sound_source": sound_source or None,
-            "point": point or None,
-        },
-        activity,
+        {"kind": "generate", "video": str(video), "output": str(output), **options}, activity
     )
     _, notes = import_bundle(tasks.scene_of(scene_uid), read_bundle(job.result), match_scene=True)
     activity.warnings[:] = notes
     return job.result
+
+
+def options_of(scene: bpy.types.Scene, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the backend is asked for: what is `given`, for the rest the scene's settings; defaults are left to it."""
+    settings = scene.sonic4d.generate
+    options = {}
+    for name in choices(set()):
+        prop = settings.bl_rna.properties[name]
+        value = given.get(name, getattr(settings, name))
+        if value == prop.default:
+            continue
+        if prop.type == "STRING" and prop.subtype == "FILE_PATH" and is_path(value):
+            value = str(absolute(value))
+        options[name] = value
+    return options
+
+
+def is_path(text: str) -> bool:
+    """Whether a choice is a file's path and not the name of what does the job."""
+    return text.startswith("//") or any(separator in text for separator in "/\\")
 
 
 def new_bundle_folder(name: str) -> Path:
@@ -55,26 +73,65 @@ class SONIC4D_OT_generate(tasks.TaskOperator, bpy.types.Operator):
     bl_idname = "sonic4d.generate"
     bl_label = "Generate from video"
     bl_description = "Make a 4D scene of a video: its points, sound source and room, and import it"
-
-    filepath: StringProperty(name="Video", subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: StringProperty(
-        default="*.mp4;*.mov;*.mkv;*.avi;*.webm;*.m4v;*.mpg;*.mxf", options={"HIDDEN"}
-    )
-    sound_source: StringProperty(
-        name="Sound source",
-        description="What makes the sound, in words; empty to find it by its motion",
-    )
-    point: StringProperty(
-        name="Point",
-        description="Where the sounding object is in the picture: X,Y or X,Y@FRAME, in pixels from the upper left",
-    )
+    __annotations__ = {
+        "filepath": StringProperty(
+            name="Video",
+            description="The video to make a scene of; empty for the one in the scene's settings",
+            subtype="FILE_PATH",
+            options={"SKIP_SAVE"},
+        ),
+        "filter_glob": StringProperty(
+            name="Files",
+            description="Which files are shown",
+            default=";".join(f"*{ending}" for ending in MOVIES),
+            options={"HIDDEN"},
+        ),
+        **choices({"SKIP_SAVE"}),
+    }
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if self.filepath or context.scene.sonic4d.generate.video:
+            return self.execute(context)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def steps(self, scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Steps[Path]:
-        return generate(scene, activity, absolute(self.filepath), self.sound_source, self.point)
+        filepath = self.filepath or scene.sonic4d.generate.video
+        if not filepath:
+            raise Sonic4DError("no_video", "No video is chosen.", "Choose one.")
+        given = {
+            name: getattr(self, name)
+            for name in choices(set())
+            if self.properties.is_property_set(name)
+        }
+        return generate(scene, activity, absolute(filepath), options_of(scene, given))
 
 
-register, unregister = bpy.utils.register_classes_factory((SONIC4D_OT_generate,))
+class SONIC4D_OT_choose_expert(bpy.types.Operator):
+    bl_idname = "sonic4d.choose_expert"
+    bl_label = "Choose"
+    bl_description = "Choose what does this part of generating a scene"
+    bl_options = {"UNDO", "INTERNAL"}
+    __annotations__ = {
+        "job": StringProperty(name="Part", description="Which part of generating"),
+        "option": StringProperty(name="Choice", description="What does it"),
+        "about": StringProperty(name="About", description="What is known of it"),
+    }
+
+    @classmethod
+    def description(
+        cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties
+    ) -> str:
+        return properties.about or cls.bl_description
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if self.job not in BUILT_IN:
+            self.report({"ERROR"}, f"There is no part {self.job} of generating.")
+            return {"CANCELLED"}
+        setattr(context.scene.sonic4d.generate, self.job, self.option)
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (SONIC4D_OT_generate, SONIC4D_OT_choose_expert)
+)

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import bpy
+from bpy.props import BoolProperty, EnumProperty
 
-from ...backend.sonic4d.protocol import Sonic4DError, log_file
-from .. import backend, tasks
+from ...backend.sonic4d.protocol import PROTOCOL_VERSION, Sonic4DError, log_file
+from .. import backend, experts, tasks
 from ..client import environment
+from ..client.models import list_models
 
 OFFLINE = Sonic4DError(
     "offline",
     "Blender may not use the network.",
     "Allow online access in the preferences (System), or name a folder of wheels.",
 )
+OFFLINE_MODELS = Sonic4DError(
+    "offline", OFFLINE.message, "Allow online access in the preferences (System)."
+)
 
-
-LOG = "install.log"
 OPTIONS = {"INTERNAL"}
+EXPERTS = "experts"
+LOGS = (
+    ("INSTALL", "Installation", "What the installation of the backend wrote"),
+    ("WORKER", "Backend", "What the running backend wrote"),
+)
+LINES_OF_A_LOG = 40
 
 
 @dataclass
@@ -56,7 +66,7 @@ def in_thread(work: Callable[[], Any]) -> tasks.Steps[Any]:
 
 
 def check(activity: tasks.Activity) -> tasks.Steps[None]:
-    """The task: ask the backend how it is. Raises `Sonic4DError` where it can't be used."""
+    """The task: ask the backend how it is, and which models it knows. Raises `Sonic4DError` where it can't be used."""
     activity.tell("Checking the backend", 0.0)
     found.report, found.problem = {}, ""
     try:
@@ -65,19 +75,20 @@ def check(activity: tasks.Activity) -> tasks.Steps[None]:
     except Sonic4DError as error:
         found.problem = str(error)
         raise
+    try:
+        experts.remember((yield from in_thread(lambda: list_models(python))))
+    except Sonic4DError as error:  # everything that needs no model works nevertheless
+        activity.warnings.append(error.message)
 
 
-def install(activity: tasks.Activity) -> tasks.Steps[None]:
-    """The task: make the managed environment where there is none, and check it. Raises `Sonic4DError`."""
+def install(activity: tasks.Activity, extras: Collection[str] = ()) -> tasks.Steps[None]:
+    """The task: make the managed environment where there is none, or none with `extras`, and check it. Raises
+    `Sonic4DError`."""
     wheels = backend.chosen_path("wheels")
     if not wheels and not bpy.app.online_access:
-        raise Sonic4DError(
-            "offline",
-            "Blender may not use the network.",
-            "Allow online access in the preferences (System), or choose a folder of wheels.",
-        )
+        raise OFFLINE
     folder, base = backend.managed_folder(), backend.chosen_path("base_python")
-
+    wanted = {*extras, *environment.installed_extras(folder)}
     abandoned = threading.Event()
 
     def tell(line: str) -> None:
@@ -86,10 +97,11 @@ def install(activity: tasks.Activity) -> tasks.Steps[None]:
     def should_stop() -> bool:
         return activity.cancelled or abandoned.is_set()
 
+    tasks.stop_worker()  # Windows replaces no files that are in use
     try:
         yield from in_thread(
             lambda: environment.create_environment(
-                folder, backend.SOURCE, base, wheels, tell, should_stop
+                folder, backend.SOURCE, base, wheels, tell, should_stop, wanted
             )
         )
     finally:
@@ -134,8 +146,14 @@ class SONIC4D_OT_install_backend(tasks.TaskOperator, bpy.types.Operator):
     bl_description = "Make the environment that computes scenes and sound. Takes some minutes"
     bl_options = OPTIONS
 
+    experts: BoolProperty(
+        name="With pretrained experts",
+        description="Also install what pretrained models run on (torch and others, several GB)",
+        options={"SKIP_SAVE"},
+    )
+
     def steps(self, _scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Steps[None]:
-        yield from install(activity)
+        yield from install(activity, [EXPERTS] if self.experts else [])
 
 
 class SONIC4D_OT_repair_backend(tasks.TaskOperator, bpy.types.Operator):
@@ -146,8 +164,9 @@ class SONIC4D_OT_repair_backend(tasks.TaskOperator, bpy.types.Operator):
     invoke = _confirm
 
     def steps(self, _scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Steps[None]:
+        extras = environment.installed_extras(backend.managed_folder())
         yield from remove(activity)
-        yield from install(activity)
+        yield from install(activity, extras)
 
 
 class SONIC4D_OT_remove_backend(tasks.TaskOperator, bpy.types.Operator):
@@ -164,11 +183,43 @@ class SONIC4D_OT_remove_backend(tasks.TaskOperator, bpy.types.Operator):
 class SONIC4D_OT_open_log(bpy.types.Operator):
     bl_idname = "sonic4d.open_log"
     bl_label = "Open log"
-    bl_description = "Open the log of the installation"
+    bl_description = "Open a log: what the installation or the backend wrote"
     bl_options = OPTIONS
 
+    log: EnumProperty(
+        name="Log", description="Which log is opened", items=LOGS, options={"SKIP_SAVE"}
+    )
+
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return bpy.ops.wm.path_open(filepath=str(log_file(LOG)))
+        return bpy.ops.wm.path_open(filepath=str(log_file(f"{self.log.lower()}.log")))
+
+
+class SONIC4D_OT_copy_report(bpy.types.Operator):
+    bl_idname = "sonic4d.copy_report"
+    bl_label = "Copy report"
+    bl_description = (
+        "Copy what is known of the backend and the ends of its logs, for asking for help"
+    )
+    bl_options = OPTIONS
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = report_text()
+        self.report({"INFO"}, "The report is in the clipboard")
+        return {"FINISHED"}
+
+
+def report_text() -> str:
+    """All that helps to find out what is wrong, without the user's name in paths."""
+    lines = [
+        f"Sonic4D add-on, protocol {PROTOCOL_VERSION}, Blender {bpy.app.version_string}",
+        f"Problem: {found.problem or 'none'}",
+        *(f"{key}: {value}" for key, value in found.report.items()),
+        f"Models here: {', '.join(e.name for e in experts.all_experts() if e.installed) or 'none'}",
+    ]
+    for name, *_ in LOGS:
+        text = log_file(f"{name.lower()}.log").read_text(encoding="utf-8", errors="replace")
+        lines += ["", f"The end of {name.lower()}.log:", *text.splitlines()[-LINES_OF_A_LOG:]]
+    return "\n".join(lines).replace(str(Path.home()), "~")
 
 
 register, unregister = bpy.utils.register_classes_factory(
@@ -178,5 +229,6 @@ register, unregister = bpy.utils.register_classes_factory(
         SONIC4D_OT_repair_backend,
         SONIC4D_OT_remove_backend,
         SONIC4D_OT_open_log,
+        SONIC4D_OT_copy_report,
     )
 )

@@ -59,6 +59,7 @@ def import_bundle(
         notes.append(f"Blender can't show the video {CLIP} behind the camera.")
     notes += [f"{name} is around the camera: hide or delete it." for name in _around(scene, camera)]
     _describe(root, bundle, camera)
+    root.sonic4d.clip_start, root.sonic4d.clip_step = first, step
     settings = scene.sonic4d
     settings.bundle, settings.room = root, room
     settings.room_kind = bundle.room["kind"]

@@ -38,7 +38,8 @@ def new_source(source: Source, frames: Sequence[float], owner: str) -> list[bpy.
         set_curve(item, "location", axis, frames, source.positions[:, axis])
     set_curve(item, "sonic4d.confidence", 0, frames, source.confidence)
     own(item, owner)
-    return [item, _path(source, owner)]
+    settings.path = _path(source, owner)
+    return [item, settings.path]
 
 
 def _path(source: Source, owner: str) -> bpy.types.Object:

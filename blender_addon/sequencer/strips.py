@@ -29,6 +29,11 @@ def span(strip: bpy.types.Strip) -> tuple[int, int]:
     return strip.frame_final_start, strip.frame_final_end
 
 
+def content_start(strip: bpy.types.Strip) -> int:
+    """The frame at which a strip's sound begins, also where its handles hide the beginning."""
+    return round(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
 def place_take(scene: bpy.types.Scene, wav: Path, take: str, frame_start: int) -> bpy.types.Strip:
     """Put a take at `frame_start`, instead of the one that was there; volume and channel stay as they were.
 

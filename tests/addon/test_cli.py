@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
 import pytest
 import sound
-from sonic4d_extension.blender_addon import cli
+from sonic4d_extension.blender_addon import cli, tasks
+from sonic4d_extension.blender_addon.client.jobs import Job
 from sonic4d_extension.blender_addon.sequencer import strips
 
 
@@ -18,7 +21,7 @@ def test_import_render_audio_and_export(bundle: Path, tmp_path: Path) -> None:
     importing = ["import", str(bundle), "-o", str(blend), "--move", "orbit:10"]
     assert cli.main([*importing, "--frame-start", "11", "--resolution", "64x36"]) == 0
     assert cli.main(["render-audio", str(blend)]) == 0
-    assert cli.main(["export", str(blend), "-o", str(movie), "--samples", "1"]) == 0
+    assert cli.main(["export-shot", str(blend), "-o", str(movie), "--samples", "1"]) == 0
 
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     scene = bpy.context.scene
@@ -38,9 +41,9 @@ def test_import_render_audio_and_export(bundle: Path, tmp_path: Path) -> None:
     [
         ([], 2, "COMMAND"),
         (["dance"], 2, "invalid choice"),
-        (["export", "a.blend"], 2, "-o"),
-        (["export", "a.blend", "-o", "a.mp4", "--resolution", "64"], 2, "expected"),
-        (["export", "a.blend", "-o", "a.mp4", "--samples", "0"], 2, "from 1 to"),
+        (["export-shot", "a.blend"], 2, "-o"),
+        (["export-shot", "a.blend", "-o", "a.mp4", "--resolution", "64"], 2, "expected"),
+        (["export-shot", "a.blend", "-o", "a.mp4", "--samples", "0"], 2, "from 1 to"),
         (["render-audio", "nowhere.blend"], 1, "There is no file"),
         (["import", "nowhere.sonic4d", "-o", "a.blend"], 1, "is not a scene bundle"),
         (["import", "nowhere.sonic4d", "-o", "a.txt"], 1, "ending in .blend"),
@@ -83,3 +86,48 @@ def test_existing_files_are_kept(bundle: Path, tmp_path: Path) -> None:
     blend.write_bytes(b"dear")
     assert cli.main(["import", str(bundle), "-o", str(blend)]) == 1
     assert blend.read_bytes() == b"dear"
+
+
+def test_generate_makes_a_bundle_and_a_file_of_it(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The worker's part is replaced: it takes long and has its own tests."""
+    asked: list[dict[str, Any]] = []
+
+    def job(request: dict[str, Any], _activity: tasks.Activity) -> tasks.Steps[Job]:
+        asked.append(request)
+        shutil.copytree(bundle, request["output"])
+        yield
+        return Job(1, request, "done", results=[Path(request["output"])])
+
+    monkeypatch.setattr(tasks, "job", job)
+    blend = tmp_path / "new/a.blend"
+    options = ["--point", "3,4@1", "--start", "0.5", "--height", "240", "--move", "orbit:10"]
+    assert cli.main(["generate", "clip.mp4", "-o", str(blend), *options]) == 0
+    assert asked == [
+        {
+            "kind": "generate",
+            "video": str(Path("clip.mp4").absolute()),
+            "output": str(blend.with_suffix(".sonic4d")),
+            "point": "3,4@1",
+            "start_s": 0.5,
+            "height": 240,
+        }
+    ]
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
+    assert bpy.context.scene.sonic4d.bundle.sonic4d.bundle_path == "//a.sonic4d"
+    assert cli.main(["generate", "clip.mp4", "-o", str(blend)]) == 1
+    assert "exists already" in capfd.readouterr().err
+
+
+def test_the_open_file_is_meant_where_none_is_named(
+    bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["render-audio"]) == 1
+    assert "No .blend file is open" in capfd.readouterr().err
+    sound.noise(bundle / "audio/bird.wav", 0.2)
+    blend = tmp_path / "a.blend"
+    assert cli.main(["import", str(bundle), "-o", str(blend)]) == 0
+    assert cli.main(["render-audio"]) == 0
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
+    assert len(strips.take_strips(bpy.context.scene)) == 1

@@ -40,8 +40,10 @@ def test_the_environment_is_made_in_a_thread_and_can_be_stopped(
         wheels: Path,
         report: Callable[[str], None],
         should_stop: Callable[[], bool],
+        extras: set[str],
     ) -> Path:
         assert wheels == tmp_path
+        assert extras == {"experts"}
         report("Working")
         while not should_stop():
             time.sleep(0.01)
@@ -50,7 +52,7 @@ def test_the_environment_is_made_in_a_thread_and_can_be_stopped(
     monkeypatch.setattr(environment, "create_environment", create)
     monkeypatch.setattr(backend, "chosen_path", {"wheels": tmp_path}.get)
     activity = tasks.Activity()
-    steps = install_backend.install(activity)
+    steps = install_backend.install(activity, ["experts"])
     while activity.message != "Working":
         next(steps)
     activity.cancelled = True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -12,11 +11,14 @@ import pytest
 from extension.backend.sonic4d.protocol import PROTOCOL_VERSION, Sonic4DError
 from extension.blender_addon.client import environment
 from extension.blender_addon.client.environment import (
+    LOCK,
     check,
     create_environment,
     environment_key,
+    installed_extras,
     resolve,
 )
+from extension.blender_addon.client.locks import locked
 from extension.blender_addon.client.pythons import child_environment, environment_python
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are shell scripts")
@@ -170,7 +172,7 @@ def test_environment_is_made_offline_and_replaces_the_old_one(
     assert check(python)["libraries"] == {"dependency": "1"}
     assert said[0] == "Looking for a Python"
     ours = environment_key(source)
-    assert {path.name for path in folder.iterdir()} == {ours, "76543210", "notes"}
+    assert {path.name for path in folder.iterdir()} == {ours, "76543210", "notes", LOCK}
 
     said.clear()
     assert create_environment(folder, source, report=said.append) == python
@@ -179,16 +181,17 @@ def test_environment_is_made_offline_and_replaces_the_old_one(
 
 @posix_only
 @pytest.mark.parametrize(
-    ("says", "code", "words"),
+    ("says", "code", "words", "goes_on"),
     [
-        ("*pip*) echo ERROR: No dependency.; exit 1", "install_failed", "ERROR: No dependency."),
-        ("*doctor*) echo broken on arrival >&2; exit 1", "backend_broken", "broken on arrival"),
-        ("*venv*) echo no venv here; exit 1", "install_failed", "no venv here"),
+        ("*pip*) echo ERROR: Nothing.; exit 1", "install_failed", "ERROR: Nothing.", True),
+        ("*doctor*) echo broken on arrival >&2; exit 1", "backend_broken", "on arrival", False),
+        ("*venv*) echo no venv here; exit 1", "install_failed", "no venv here", True),
     ],
 )
-def test_failed_installation_leaves_nothing(
-    tmp_path: Path, source: Path, says: str, code: str, words: str
+def test_failed_installation_is_never_found(
+    tmp_path: Path, source: Path, says: str, code: str, words: str, goes_on: bool
 ) -> None:
+    """What can be gone on with stays; an environment that doesn't work goes."""
     base = tmp_path / "python"  # makes environments whose Python is this script again
     base.write_text(
         f"""#!/bin/sh
@@ -204,26 +207,82 @@ esac
         create_environment(folder, source, python=base)
     assert caught.value.code == code
     assert words in caught.value.message
-    assert list(folder.iterdir()) == []
+    unfinished = f".new-{environment_key(source)}"
+    assert {path.name for path in folder.iterdir()} == {LOCK, *[unfinished] * goes_on}
+    with pytest.raises(Sonic4DError, match="not installed yet"):
+        resolve(folder, source)
 
 
-def test_cancelled_installation_leaves_nothing(tmp_path: Path, source: Path) -> None:
+def test_an_interrupted_installation_goes_on_where_it_was(
+    tmp_path: Path, source: Path, wheelhouse: Path
+) -> None:
     folder = tmp_path / "managed"
+    (folder / ".new-01234567").mkdir(parents=True)  # of another version
+    lines: list[str] = []
     with pytest.raises(Sonic4DError) as caught:
-        create_environment(folder, source, Path(sys.executable), should_stop=lambda: True)
+        create_environment(
+            folder,
+            source,
+            Path(sys.executable),
+            report=lines.append,
+            should_stop=lambda: "Installing the backend" in lines,
+        )
     assert caught.value.code == "cancelled"
-    assert list(folder.iterdir()) == []
+    unfinished = folder / f".new-{environment_key(source)}"
+    assert {path.name for path in folder.iterdir()} == {LOCK, unfinished.name}
+    (unfinished / "env" / "kept").touch()
+    lines.clear()
+    python = create_environment(folder, source, wheelhouse=wheelhouse, report=lines.append)
+    assert "Making the environment" not in lines
+    assert (python.parent.parent / "kept").is_file()
+    assert check(python)["libraries"] == {"dependency": "1"}
+    assert not unfinished.exists()
 
 
-def test_leftovers_of_an_interrupted_installation_go(tmp_path: Path, source: Path) -> None:
+def test_two_installations_at_once_are_one_too_many(tmp_path: Path, source: Path) -> None:
     folder = tmp_path / "managed"
-    for name, age_s in ((".new-old", 2 * 86400), (".new-running", 60)):
-        (folder / name).mkdir(parents=True)
-        then = time.time() - age_s
-        os.utime(folder / name, (then, then))
-    with pytest.raises(Sonic4DError):
+    folder.mkdir()
+    with locked(folder / LOCK), pytest.raises(Sonic4DError) as caught:
+        create_environment(folder, source, Path(sys.executable))
+    assert caught.value.code == "busy"
+    holder = "import sys, fcntl, os; fcntl.flock(os.open(sys.argv[1], os.O_RDWR), fcntl.LOCK_EX)"
+    killed = f"{holder}; os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed, str(folder / LOCK)])
+    with locked(folder / LOCK):  # a process that was killed holds nothing
+        pass
+
+
+def test_extras_are_added_by_a_new_environment_in_its_place(
+    tmp_path: Path, source: Path, wheelhouse: Path
+) -> None:
+    """The old one is used until the new one works, and an update keeps the extras."""
+    folder = tmp_path / "managed"
+    python = create_environment(folder, source, wheelhouse=wheelhouse)
+    (python.parent.parent / "old").touch()
+    assert installed_extras(folder) == ()
+    assert create_environment(folder, source, wheelhouse=wheelhouse, extras=["experts"]) == python
+    assert not (python.parent.parent / "old").exists()
+    assert check(python)
+    assert installed_extras(folder) == ("experts",)
+    said: list[str] = []
+    create_environment(folder, source, extras=["experts"], report=said.append)
+    create_environment(folder, source, report=said.append)
+    assert said == []
+
+
+def test_paths_that_windows_can_not_open_are_refused(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "_WINDOWS", True)
+    monkeypatch.setattr(environment, "_long_paths_allowed", lambda: False)
+    folder = tmp_path / ("long" * 20)
+    with pytest.raises(Sonic4DError) as caught:
+        create_environment(folder, source, Path(sys.executable))
+    assert caught.value.code == "path_too_long"
+    assert not folder.exists()
+    monkeypatch.setattr(environment, "_long_paths_allowed", lambda: True)
+    with pytest.raises(Sonic4DError, match="cancelled"):
         create_environment(folder, source, Path(sys.executable), should_stop=lambda: True)
-    assert [path.name for path in folder.iterdir()] == [".new-running"]
 
 
 def test_no_python_is_told(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ MAX_WAV_BYTES = 4_000_000_000
 MAX_FLAC_CHANNELS = 8
 _BITS = {"float": 0, "pcm24": 24, "pcm16": 16}
 _WRITTEN_AT_ONCE = 1 << 20
+_HEADER_BYTES = 200
 
 
 def check_name(path: Path, audio_format: str, channels: int) -> None:
@@ -69,6 +70,17 @@ def write_audio(
         raise OSError(str(error)) from error
     if written != audio.shape[1]:
         raise OSError("the disk is full")
+    _forget_the_time(path)
+
+
+def _forget_the_time(path: Path) -> None:
+    """libsndfile notes in a PEAK chunk before floating-point samples when it wrote them; the same sound shall be the same
+    file."""
+    with path.open("rb+") as file:
+        start = file.read(_HEADER_BYTES).find(b"PEAK")
+        if start >= 0:
+            file.seek(start + 12)  # after its name, length and version
+            file.write(bytes(4))
 
 
 def _dithered(piece: Float32, depth: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:

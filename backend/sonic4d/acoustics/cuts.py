@@ -56,6 +56,10 @@ class Stretch:
     end_s: float
     fade_s: float
 
+    def is_whole(self, first_s: float, last_s: float) -> bool:
+        """Whether nothing else is heard between these times."""
+        return self.start_s + self.fade_s <= first_s and last_s <= self.end_s - self.fade_s
+
     def gain(self, times_s: Array) -> Array:
         """Raised cosines that add up to one with those of the stretches before and after."""
         rising = np.clip((times_s - self.start_s) / self.fade_s, 0, 1)

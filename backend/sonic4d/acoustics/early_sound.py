@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..monitor import Monitor
-from .delay_lines import BLOCK, add_paths, filter_buses, solve_paths
+from .delay_lines import BLOCK, add_paths, solve_paths
+from .filter_bank import FilterBank
 from .heard_paths import HeardPaths
 from .hifi_scene import Paths, Scene
 from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
+from .parallel import Remembered, thread_count
 from .radiation import towards_listener
 from .receivers import Receiver
 from .spectral_buses import (
@@ -28,48 +30,27 @@ from .spectral_buses import (
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-PIECE = 512 * BLOCK  # samples rendered at a time
+PIECE = 256 * BLOCK  # samples rendered at a time
 _EARLIEST_S = LONGEST_ITD_S  # the near ear hears before the head's centre would
+_ROUNDED_UP = 64  # samples that `add_paths` may read beyond what it needs
 
 
-class _Line:
-    """One source's sound on its way, filtered and oversampled: `samples` (spectral buses, OVERSAMPLING, n) starts
-    `history` samples before the current piece and reaches a little beyond its end."""
+@dataclass(frozen=True)
+class Listening:
+    """Who moves how, and where the listener is, (knots, 3), and looks, (knots, 3, 3), at a piece's knots."""
 
-    def __init__(
-        self, signal: Float32, filters: BusFilters, history: int, ahead: int, piece: int
-    ) -> None:
-        self._filters = filters
-        self._ahead = ahead
-        self._next = ahead - PIECE
-        self._padding = filters.half + PIECE
-        self._signal = signal
-        self.samples = np.zeros((filters.count, OVERSAMPLING, history + PIECE + ahead), np.float32)
-        # What is heard first may have been sent so many pieces before.
-        self._next += max(0, piece - 1 - math.ceil(history / PIECE)) * PIECE
-        while self._next < ahead + piece * PIECE:
-            self.advance()
-
-    def advance(self) -> None:
-        """Go on by a piece."""
-        self.samples[..., :-PIECE] = self.samples[..., PIECE:]
-        start, stop = self._next - self._filters.half, self._next + PIECE + self._filters.half
-        window = np.zeros(stop - start, np.float32)
-        heard = self._signal[max(start, 0) : max(stop, 0)]
-        window[max(-start, 0) :][: len(heard)] = heard
-        self.samples[..., -PIECE:] = self._filters(window) if window.any() else 0
-        self._next += PIECE
+    paths: Paths
+    places: Array
+    axes: Array
 
 
 class EarlySound:
-    """Renders `hear` by `hear` the pieces from number `piece` on; the first one lacks what the receiver's filters keep of
-    the piece before."""
+    """Renders pieces, each a function of its number alone, from `lead` samples before that the receiver's filters keep."""
 
     def __init__(
-        self, scene: Scene, receiver: Receiver, rate_hz: int, sound: Sequence[Float32], piece: int
+        self, scene: Scene, receiver: Receiver, rate_hz: int, sound: Sequence[Float32]
     ) -> None:
-        self._scene, self._receiver, self._rate_hz = scene, receiver, rate_hz
-        self._piece = piece
+        self._scene, self._receiver, self._rate_hz, self._sound = scene, receiver, rate_hz, sound
         hits = scene.images.hits
         log_gain = np.zeros((len(hits), 8)) if scene.walls is None else scene.walls.log_gain(hits)
         kinds, self._kind = np.unique(log_gain.round(9), axis=0, return_inverse=True)
@@ -82,71 +63,99 @@ class EarlySound:
             else make_path_spectra(kinds, reach_m, scene.longest_m, rate_hz)
             for coloured in set(self._coloured)
         }
-        filters = {c: BusFilters(spectra[c], rate_hz, PIECE) for c in spectra}
         self._spectra: list[PathSpectra] = [spectra[c] for c in self._coloured]
-        ahead = math.ceil(_EARLIEST_S * rate_hz) + 8
-        self._history = math.ceil((scene.longest_m / SPEED_OF_SOUND + _EARLIEST_S) * rate_hz) + 8
-        self._lines = [
-            _Line(row, filters[coloured], self._history, ahead, piece)
-            for row, coloured in zip(sound, self._coloured, strict=True)
-        ]
-        self._knots = PIECE // BLOCK + 3
-        self._buses = np.zeros((receiver.buses, receiver.taps + PIECE), np.float32)
+        self._filters = {c: BusFilters(spectra[c], rate_hz, PIECE) for c in spectra}
+        self.lead = math.ceil(receiver.memory / BLOCK) * BLOCK
+        self._ahead = math.ceil(_EARLIEST_S * rate_hz) + _ROUNDED_UP
+        travel = math.ceil((scene.longest_m / SPEED_OF_SOUND + _EARLIEST_S) * rate_hz)
+        self._history = travel + _ROUNDED_UP
+        at_once = math.ceil((self.lead + self._history) / PIECE) + 2
+        self._blocks = Remembered(self._filtered_block, len(sound) * (at_once + thread_count()))
+        self._bank = None if receiver.basis is None else FilterBank(receiver.basis[None])
 
-    def hear(self, monitor: Monitor) -> Float32:
-        """The next piece (channels, PIECE)."""
-        start = self._piece * PIECE
-        times_s = (start + (np.arange(self._knots) - 1) * BLOCK) / self._rate_hz
-        for line in self._lines:
-            monitor.check()
-            line.advance()
-        new = np.zeros((self._receiver.buses, PIECE), np.float32)
-        end_s = (start + PIECE) / self._rate_hz
-        for paths in self._scene.paths:
-            stretch = paths.stretch
-            if stretch.end_s <= start / self._rate_hz or stretch.start_s >= end_s:
-                continue
-            if stretch.start_s <= start / self._rate_hz and stretch.end_s >= end_s:
-                self._add(paths, times_s, new, monitor)
-                continue
-            part = np.zeros_like(new)
-            self._add(paths, times_s, part, monitor)
-            gain = stretch.gain((start + np.arange(PIECE)) / self._rate_hz)
-            part *= gain.astype(np.float32)
-            new += part
-        self._piece += 1
-        receiver = self._receiver
-        if receiver.basis is None:
-            return new
-        self._buses[:, : receiver.taps] = self._buses[:, -receiver.taps :]
-        self._buses[:, receiver.taps :] = new
-        result = np.empty((receiver.channels, PIECE), np.float32)
-        filter_buses(self._buses, receiver.basis, result)
-        return result
+    def knots_s(self, number: int) -> Array:
+        """Times of a piece's knots: one block apart, from one before what the filters keep to one after the end."""
+        knots = (PIECE + self.lead) // BLOCK + 3
+        return (number * PIECE - self.lead + (np.arange(knots) - 1) * BLOCK) / self._rate_hz
 
-    def _add(self, paths: Paths, times_s: Array, buses: Float32, monitor: Monitor) -> None:
-        """Add one stretch's sound of all sources to `buses` (buses, PIECE)."""
-        listener, axes = paths.places(times_s), paths.axes(times_s)
-        for source, line in enumerate(self._lines):
-            monitor.check()
-            if not line.samples.any():
-                continue
-            heard = self._solve(paths, source, times_s, listener, axes)
-            if self._coloured[source]:
-                self._colour(paths, source, heard)
-            add_paths(
-                line.samples,
-                self._history,
-                heard.delay,
-                heard.share,
-                heard.weight,
-                design_reader()[0],
-                buses,
-            )
+    def hear(
+        self, number: int, listening: Sequence[Listening], check: Callable[[], None]
+    ) -> Float32:
+        """Piece (channels, PIECE) number `number`; `listening` at `knots_s`, for each stretch that is heard in it."""
+        times_s = self.knots_s(number)
+        buses = np.zeros((len(listening), self._receiver.buses, self.lead + PIECE), np.float32)
+        for source in range(len(self._sound)):
+            check()
+            line = self._line(source, number)
+            if line is not None:
+                for heard, part in zip(listening, buses, strict=True):
+                    self._add(source, line, times_s, heard, part)
+        buses = self._faded(number, listening, buses)
+        if self._bank is None:
+            return buses[:, self.lead :]
+        per_ear = buses.reshape(self._receiver.ears, -1, buses.shape[1])
+        return np.concatenate(
+            [self._bank(ear[:, self.lead - self._bank.taps :]) for ear in per_ear]
+        )
 
-    def _solve(
-        self, paths: Paths, source: int, times_s: Array, listener: Array, axes: Array
-    ) -> HeardPaths:
+    def _faded(self, number: int, listening: Sequence[Listening], buses: Float32) -> Float32:
+        """The sum (buses, n) of what is heard in each stretch, (stretches, buses, n)."""
+        times_s = (number * PIECE - self.lead + np.arange(buses.shape[2])) / self._rate_hz
+        total = np.zeros_like(buses[0])
+        for heard, part in zip(listening, buses, strict=True):
+            if heard.paths.stretch.is_whole(times_s[0], times_s[-1]):
+                return part
+            total += part * heard.paths.stretch.gain(times_s).astype(np.float32)
+        return total
+
+    def _filtered_block(self, place: tuple[int, int]) -> Float32 | None:
+        """Block number place[1] of a source's sound in its spectral buses (buses, OVERSAMPLING, PIECE); None if silent."""
+        source, number = place
+        filters = self._filters[self._coloured[source]]
+        start, stop = number * PIECE - filters.half, (number + 1) * PIECE + filters.half
+        window = np.zeros(stop - start, np.float32)
+        heard = self._sound[source][max(start, 0) : max(stop, 0)]
+        window[max(-start, 0) :][: len(heard)] = heard
+        return filters(window) if window.any() else None
+
+    def _line(self, source: int, number: int) -> Float32 | None:
+        """All of a source's sound (buses, OVERSAMPLING, n) that can be heard in a piece; None if silent."""
+        start = number * PIECE - self.lead - self._history
+        stop = (number + 1) * PIECE + self._ahead
+        blocks = {
+            block: self._blocks((source, block))
+            for block in range(start // PIECE, -(-stop // PIECE))
+        }
+        if all(sound is None for sound in blocks.values()):
+            return None
+        count = self._filters[self._coloured[source]].count
+        line = np.zeros((count, OVERSAMPLING, stop - start), np.float32)
+        for block, sound in blocks.items():
+            if sound is not None:
+                first = block * PIECE - start
+                kept = sound[..., max(0, -first) : stop - start - first]
+                line[..., max(0, first) :][..., : kept.shape[-1]] = kept
+        return line
+
+    def _add(
+        self, source: int, line: Float32, times_s: Array, listening: Listening, buses: Float32
+    ) -> None:
+        """Add a source's sound in one stretch to `buses` (buses, n)."""
+        heard = self._solve(source, times_s, listening)
+        if self._coloured[source]:
+            self._colour(listening.paths, source, heard)
+        add_paths(
+            line,
+            self._history,
+            heard.delay,
+            heard.share,
+            heard.weight,
+            design_reader()[0],
+            buses,
+        )
+
+    def _solve(self, source: int, times_s: Array, listening: Listening) -> HeardPaths:
+        paths, listener, axes = listening.paths, listening.places, listening.axes
         images, receiver, spectra = self._scene.images, self._receiver, self._spectra[source]
         shape = (len(times_s), len(images.hits))
         share_ears = receiver.ears if self._coloured[source] else 1
@@ -163,7 +172,8 @@ class EarlySound:
         solve_paths(
             paths.sources[source],
             paths.frame_rate,
-            times_s - paths.stretch.first / paths.frame_rate,
+            paths.stretch.first,
+            times_s,
             listener,
             axes,
             images.offset,

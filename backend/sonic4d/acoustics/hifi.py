@@ -9,7 +9,8 @@ memory, each a function of absolute time only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,12 @@ from ..monitor import Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot
 from . import scratch
-from .delay_lines import BLOCK
-from .early_sound import PIECE, EarlySound
+from .early_sound import PIECE, EarlySound, Listening
 from .hifi_scene import place
 from .image_source import SPEED_OF_SOUND
 from .late_field import LateField
 from .levels import peak
+from .parallel import in_order
 from .radiation import radiated_power
 from .receivers import make_receiver
 
@@ -95,10 +96,11 @@ class Pieces:
             )
         self._send = _sent(self._sound, shot.sample_count, self._scene.directivities, self._rate_hz)
         self._seed = shot.render.seed
-        late = self._late_field()
+        self._early = EarlySound(self._scene, self.receiver, self._rate_hz, self._sound)
+        self._late = self._late_field()
         self.channels = self.receiver.channels
         self.longest_m = self._scene.longest_m
-        self.late_samples = 0 if late is None else late.length
+        self.late_samples = 0 if self._late is None else self._late.length
         self.filter_samples = self.receiver.taps + self.receiver.late.shape[2] + _SEND_TAPS
         self.sample_count = shot.sample_count
         if shot.render.tail:
@@ -118,37 +120,38 @@ class Pieces:
             self._rate_hz,
             self._seed,
             PIECE,
+            self._early.lead,
+            self._sent_piece,
         )
 
     def render(self, first: int, last: int) -> Iterator[Float32]:
         """Pieces number `first` to `last` (exclusive), (channels, PIECE) each: the same whatever else is rendered."""
-        start = max(0, first - 1)  # filters keep something of the piece before
-        early = EarlySound(self._scene, self.receiver, self._rate_hz, self._sound, start)
-        late = self._late_field()
-        if late is not None:
-            for number in range(max(0, start - late.memory), start):
-                late.send(self._sent_piece(number))
-        for number in range(start, last):
-            piece = early.hear(self._monitor)
-            if late is not None:
-                late.send(self._sent_piece(number))
-                piece = piece + late.hear(*self._heads(number))
-            self._monitor.progress("audio", number - start + 1, last - start)
-            if number >= first:
+        numbers = range(first, last)
+        with closing(in_order(numbers, self._render_piece, self._monitor)) as pieces:
+            for done, piece in enumerate(pieces, 1):
+                self._monitor.progress("audio", done, len(numbers))
                 yield piece
+
+    def _render_piece(self, number: int, check: Callable[[], None]) -> Float32:
+        times_s = self._early.knots_s(number)
+        listening = [
+            Listening(paths, paths.places(times_s), paths.axes(times_s))
+            for paths in self._scene.paths
+            if paths.stretch.start_s < times_s[-1] and paths.stretch.end_s > times_s[0]
+        ]
+        piece = self._early.hear(number, listening, check)
+        if self._late is not None:
+            check()
+            axes = np.array([heard.axes[1:-1] for heard in listening])
+            gains = np.array([heard.paths.stretch.gain(times_s[1:-1]) for heard in listening])
+            piece += self._late.hear(number, axes, gains)
+        return piece
 
     def _sent_piece(self, number: int) -> Float32:
         piece = np.zeros(PIECE, np.float32)
-        sent = self._send[number * PIECE : (number + 1) * PIECE]
+        sent = self._send[max(0, number * PIECE) : max(0, (number + 1) * PIECE)]
         piece[: len(sent)] = sent
         return piece
-
-    def _heads(self, number: int) -> tuple[Array, Array]:
-        """See `LateField.hear`."""
-        times_s = (number * PIECE + np.arange(PIECE // BLOCK + 1) * BLOCK) / self._rate_hz
-        axes = np.array([paths.axes(times_s) for paths in self._scene.paths])
-        gains = np.array([paths.stretch.gain(times_s) for paths in self._scene.paths])
-        return axes, gains
 
 
 def _sent(

@@ -8,15 +8,18 @@ fixed filter of the turned Ambisonic channels, with exactly the levels and coher
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 from scipy import fft
 
 from .ambisonics import turns
 from .early_images import Walls
+from .filter_bank import FilterBank
+from .parallel import Remembered, thread_count
 from .receivers import Receiver
 from .tail import late_share, make_tail
 
@@ -25,10 +28,10 @@ Float32 = npt.NDArray[np.float32]
 
 
 class LateField:
-    """One room's late field for one receiver, in pieces of `piece` samples with a knot every `block` samples.
+    """One room's late field for one receiver, in pieces of `piece` samples, each a function of its number alone.
 
-    `length`: samples that it rings on. A piece depends on the sound and on the knots only, not on how the pieces before
-    were rendered, except that the first one after `prepare` is incomplete at its start.
+    `sent(number)` tells the sound (piece,) that all sources together send into the room, `lead` how many samples before
+    a piece the receiver is followed. `length`: samples that the field rings on.
     """
 
     def __init__(
@@ -40,62 +43,72 @@ class LateField:
         rate_hz: int,
         seed: int,
         piece: int,
+        lead: int,
+        sent: Callable[[int], Float32],
     ) -> None:
         self._order = receiver.late_order
-        self._decoder = receiver.late
-        channels = (self._order + 1) ** 2
+        taps = receiver.late.shape[2]
         self._spectra, self.length = _prepared(
             size_m,
             order,
             tuple(walls.mean_log_reflection.tolist()),
             walls.mean_free_path_m,
-            channels,
-            self._decoder.shape[2] // 2,
+            (self._order + 1) ** 2,
+            taps // 2,
             rate_hz,
             seed,
             piece,
         )
-        self._piece = piece
-        self._before = np.zeros(piece, np.float32)
-        self._sent: list[npt.NDArray[np.complex64] | None] = []
-        self._turned = np.zeros((channels, self._decoder.shape[2] + piece), np.float32)
+        self._piece, self._lead, self._sent = piece, lead, sent
+        self._decoder = FilterBank(receiver.late) if taps > 1 else None
+        self._gains = receiver.late[..., 0]
+        self._fields = Remembered(self._field, thread_count() + 2)
+        self._spectrum = Remembered(self._sent_spectrum, len(self._spectra) + thread_count() + 2)
 
-    @property
-    def memory(self) -> int:
-        """How many pieces back what is heard now may have been sent."""
-        return len(self._spectra) + 1
+    def hear(self, number: int, axes: Array, gains: Array) -> Float32:
+        """Piece (channels, piece) number `number`.
 
-    def send(self, sound: Float32) -> None:
-        """The next piece (piece,) of the sound that all sources send into the room."""
-        both = np.concatenate((self._before, sound))
-        self._before = sound.copy()
-        self._sent.insert(0, fft.rfft(both) if both.any() else None)
-        del self._sent[len(self._spectra) :]
-
-    def hear(self, axes: Array, gains: Array) -> Float32:
-        """The piece last sent, (channels, piece).
-
-        axes (stretches, knots, 3, 3): rows forward, left, up of the head in the room, at the piece's first sample and
-        every block later, to its end; gains (stretches, knots): how much each counts, 1 together.
+        axes (stretches, knots, 3, 3): rows forward, left, up of the head in the room, at evenly spaced knots from `lead`
+        samples before the piece's first sample to its end; gains (stretches, knots): how much each counts, 1 together.
         """
-        taps = self._decoder.shape[2]
-        self._turned[:, :taps] = self._turned[:, -taps:]
-        heard = [(s, h) for s, h in zip(self._sent, self._spectra, strict=False) if s is not None]
-        if heard:
-            spectrum = sum(sent * response for sent, response in heard)
-            field = fft.irfft(spectrum, 2 * self._piece, workers=-1)[:, self._piece :]
-            matrices = sum(
-                gain[:, None, None] * turns(self._order, stretch)
-                for stretch, gain in zip(axes, gains, strict=True)
-                if gain.any()
-            )
-            turn(np.ascontiguousarray(field), matrices.astype(np.float32), self._turned[:, taps:])
-        else:
-            self._turned[:, taps:] = 0
-        output = np.zeros((len(self._decoder), self._piece), np.float32)
-        if self._turned.any():
-            decode(self._turned, self._decoder, output)
+        output = np.zeros((len(self._gains), self._piece), np.float32)
+        now = self._fields(number)
+        before = self._fields(number - 1) if self._lead else None
+        if now is None and before is None:
+            return output
+        field = np.zeros((self._gains.shape[1], self._lead + self._piece), np.float32)
+        if before is not None:
+            field[:, : self._lead] = before[:, -self._lead :]
+        if now is not None:
+            field[:, self._lead :] = now
+        matrices = sum(
+            gain[:, None, None] * turns(self._order, stretch)
+            for stretch, gain in zip(axes, gains, strict=True)
+        )
+        turned = np.empty_like(field)
+        turn(field, matrices.astype(np.float32), turned)
+        if self._decoder is not None:
+            return self._decoder(turned[:, self._lead - self._decoder.taps :])
+        weigh(turned, self._gains, output)
         return output
+
+    def _field(self, number: int) -> Float32 | None:
+        """The room-fixed Ambisonic channels (C, piece) in a piece; None if silent."""
+        spectra = (self._spectrum(number - late) for late in range(len(self._spectra)))
+        heard = [
+            (sent, response)
+            for sent, response in zip(spectra, self._spectra, strict=True)
+            if sent is not None
+        ]
+        if not heard:
+            return None
+        spectrum = sum(sent * response for sent, response in heard)
+        return fft.irfft(spectrum, 2 * self._piece)[:, self._piece :]
+
+    def _sent_spectrum(self, number: int) -> npt.NDArray[np.complex64] | None:
+        """Spectrum of a piece of the sound and the one before; None if silent."""
+        both = np.concatenate((self._sent(number - 1), self._sent(number)))
+        return fft.rfft(both) if both.any() else None
 
 
 @lru_cache(maxsize=4)
@@ -127,14 +140,14 @@ def _prepared(
     return fft.rfft(parts, 2 * piece), response.shape[1] + 2 * decoder_delay
 
 
-@njit(parallel=True, fastmath=True, cache=True, nogil=True)
+@njit(fastmath=True, cache=True, nogil=True)
 def turn(field: Float32, matrices: Float32, turned: Float32) -> None:
     """Channels `field` (C, n) times matrices (knots, C, C), linear between knots: `turned` (C, n)."""
     channels, count = field.shape
     blocks = matrices.shape[0] - 1
     block = count // blocks
     step = np.float32(1 / block)
-    for k in prange(blocks):
+    for k in range(blocks):
         start = k * block
         for c in range(channels):
             row = turned[c, start : start + block]
@@ -148,22 +161,12 @@ def turn(field: Float32, matrices: Float32, turned: Float32) -> None:
                     row[i] += (first + slope * step * np.float32(i)) * heard[i]
 
 
-@njit(parallel=True, fastmath=True, cache=True, nogil=True)
-def decode(turned: Float32, decoder: Float32, output: Float32) -> None:
-    """Filters decoder (channels, C, taps) of turned (C, taps + n), whose first `taps` samples are the past, added to
-    output (channels, n)."""
-    channels, components, taps = decoder.shape
-    count = output.shape[1]
-    piece = 512
-    for task in prange((count + piece - 1) // piece):
-        start = task * piece
-        size = min(piece, count - start)
-        for channel in range(channels):
-            total = output[channel, start : start + size]
-            for c in range(components):
-                for tap in range(taps):
-                    h = decoder[channel, c, tap]
-                    if h != 0:
-                        x = turned[c, start + taps - tap : start + taps - tap + size]
-                        for i in range(size):
-                            total[i] += h * x[i]
+@njit(fastmath=True, cache=True, nogil=True)
+def weigh(turned: Float32, gains: Float32, output: Float32) -> None:
+    """Gains (channels, C) times turned (C, n), added to output (channels, n)."""
+    for channel in range(gains.shape[0]):
+        for c in range(gains.shape[1]):
+            gain = gains[channel, c]
+            if gain != 0:
+                for i in range(turned.shape[1]):
+                    output[channel, i] += gain * turned[c, i]

@@ -64,6 +64,12 @@ class Receiver:
     def taps(self) -> int:
         return 0 if self.basis is None else self.basis.shape[1]
 
+    @property
+    def memory(self) -> int:
+        """How many samples its filters keep, of early and of late sound."""
+        late_taps = self.late.shape[2]
+        return max(self.taps, late_taps if late_taps > 1 else 0)
+
 
 def make_receiver(render: RenderSettings, folder: Path) -> Receiver:
     """The receiver of a format: "binaural", "stereo", "ambix1" to "ambix3", "5.1" or "7.1.4".

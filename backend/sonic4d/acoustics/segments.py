@@ -6,18 +6,17 @@ of the source and of the microphones when the sound is emitted).
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from ..monitor import Cancelled, Monitor
+from ..monitor import Monitor
+from .parallel import in_order
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -29,7 +28,6 @@ Respond = Callable[[Array, Array, Callable[[], None]], Float32]
 
 _LONGEST_BLOCK = 1 << 18  # samples
 _SAMPLES_PER_BATCH = 250_000  # convolved at a time by one thread
-_POLL_S = 0.05
 
 
 def segment_bounds(sample_count: int, segments: int) -> Indices:
@@ -80,10 +78,13 @@ def convolve_blocks(
     """
     work = [batch for each in blocks for batch in _batches(_joined(each), rir_samples)]
     output = np.zeros((2, length), dtype=np.float32)
-    for batch, part in _computed(work, respond, monitor):
-        start = batch.bounds[0]
-        kept = part[:, : length - start]
-        output[:, start : start + kept.shape[1]] += kept
+    monitor.progress("audio", 0, len(work))
+    with closing(in_order(work, partial(_convolved, respond), monitor)) as parts:
+        for done, (batch, part) in enumerate(zip(work, parts, strict=True), 1):
+            start = batch.bounds[0]
+            kept = part[:, : length - start]
+            output[:, start : start + kept.shape[1]] += kept
+            monitor.progress("audio", done, len(work))
     return output
 
 
@@ -122,7 +123,7 @@ def _batches(blocks: Blocks, rir_samples: int) -> Iterator[Blocks]:
             )
 
 
-def _convolved(batch: Blocks, respond: Respond, check: Callable[[], None]) -> Float32:
+def _convolved(respond: Respond, batch: Blocks, check: Callable[[], None]) -> Float32:
     """Equations 7 to 11 for consecutive blocks: (2, samples + RIR length - 1) from the first block's start."""
     rirs = respond(batch.sources, batch.microphones, check)
     rir_samples = rirs.shape[2]
@@ -138,33 +139,3 @@ def _convolved(batch: Blocks, respond: Respond, check: Callable[[], None]) -> Fl
         length = lengths[i] + rir_samples - 1
         output[:, start : start + length] += parts[:, i, :length]
     return output
-
-
-def _computed(
-    work: list[Blocks], respond: Respond, monitor: Monitor
-) -> Iterator[tuple[Blocks, Float32]]:
-    """The batches' sound, computed by all processors, in the order of `work`: sums don't depend on the threads."""
-    threads = os.cpu_count() or 1
-    stop = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise Cancelled
-
-    pending: deque[tuple[Blocks, Future[Float32]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for done in range(len(work)):
-                while len(pending) < 2 * threads and done + len(pending) < len(work):
-                    batch = work[done + len(pending)]
-                    pending.append((batch, pool.submit(_convolved, batch, respond, check)))
-                monitor.progress("audio", done, len(work))
-                batch, future = pending.popleft()
-                while not future.done():
-                    monitor.check()
-                    wait([future], _POLL_S)
-                yield batch, future.result()
-        finally:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-    monitor.progress("audio", len(work), len(work))

@@ -145,7 +145,7 @@ class BusFilters:
     def __call__(self, sound: Float32) -> Float32:
         """Sound (block + 2 half,) -> (buses, OVERSAMPLING, block): oversampled sample n at [:, n % 4, n // 4]."""
         spectrum = fft.rfft(sound, self._size)
-        filtered = fft.irfft(self._spectra * spectrum, self._size, workers=-1)
+        filtered = fft.irfft(self._spectra * spectrum, self._size)
         return filtered[..., 2 * self.half :][..., : self.block]
 
 

@@ -24,12 +24,18 @@ def control_points(per_frame: Array) -> Array:
 
 
 @njit(cache=True, nogil=True)
-def catmull_rom(controls: Array, frame: float, position: Array, velocity: Array) -> None:
-    """Position and velocity (units per frame) at a fractional frame number, written to the last two arguments (3,)."""
-    last = controls.shape[0] - 4
-    frame = min(max(frame, -1.0), float(last))
-    first = min(int(math.floor(frame)), last - 1) + 1
-    t = frame - (first - 1)
+def catmull_rom(
+    controls: Array, first_frame: int, frame: float, position: Array, velocity: Array
+) -> None:
+    """Position and velocity (units per frame) at a fractional frame number, written to the last two arguments (3,).
+
+    Equal controls of equal frames give equal bytes, whatever the controls' first frame.
+    """
+    last = first_frame + controls.shape[0] - 4
+    frame = min(max(frame, first_frame - 1.0), float(last))
+    whole = min(int(math.floor(frame)), last - 1)
+    first = whole - first_frame + 1
+    t = frame - whole
     for axis in range(3):
         p0 = controls[first, axis]
         p1 = controls[first + 1, axis]
@@ -48,7 +54,7 @@ def positions_at(controls: Array, frames: Array) -> Array:
     positions = np.empty((frames.size, 3))
     velocity = np.empty(3)
     for i in range(frames.size):
-        catmull_rom(controls, frames[i], positions[i], velocity)
+        catmull_rom(controls, 0, frames[i], positions[i], velocity)
     return positions
 
 

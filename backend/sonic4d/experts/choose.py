@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol import Sonic4DError
-from .machine import Machine, why_not
+from .machine import Machine, check_memory, why_not
 from .model import Job, Model
 from .registry import by_option, of_job
 from .store import Ready, locate
@@ -60,6 +60,7 @@ def choose(
 
 def load(ready: Ready, machine: Machine) -> Any:
     """The expert itself, which implements its job's protocol. Raises `Sonic4DError`."""
+    check_memory(ready.model, machine)
     try:
         module = import_module(f".{ready.model.module}", __package__)
         return module.load(ready, machine)

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from .model import Model
+from ..protocol import Sonic4DError
+from .model import Model, Preset
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,33 @@ def why_not(model: Model, machine: Machine) -> str:
         )
     if model.needs_gpu and not machine.has_gpu:
         return f"it needs a GPU with {model.memory_gb:g} GB"
-    if machine.memory_gb < model.memory_gb:
-        whose = "the GPU" if machine.has_gpu else "the computer"
-        return f"it needs {model.memory_gb:g} GB, {whose} has {machine.memory_gb:.0f} GB"
-    return ""
+    return _too_little_memory(model, machine)
+
+
+def check_memory(model: Model, machine: Machine) -> None:
+    """Raise the `Sonic4DError` that says why the model can't be loaded here, before it is; only what its presets tell."""
+    problem = _too_little_memory(model, machine) if model.presets else ""
+    if problem:
+        raise Sonic4DError(
+            "not_enough_memory",
+            f"{model.name} is too large for this machine: {problem}.",
+            f"Choose a smaller model. What each takes: sonic4d models show {model.name}",
+        )
+
+
+def _too_little_memory(model: Model, machine: Machine) -> str:
+    """What the least demanding preset lacks; "" if there is one that fits."""
+    least = (
+        Preset("", model.memory_gb, 0.0) if machine.has_gpu else Preset("", 0.0, model.memory_gb)
+    )
+    presets = [preset for preset in model.presets if (preset.gpu_gb > 0) == machine.has_gpu]
+    for preset in presets or [least]:
+        problem = ""
+        if machine.has_gpu and machine.memory_gb < preset.gpu_gb:
+            problem = f"it needs {preset.gpu_gb:.3g} GB, the GPU has {machine.memory_gb:.0f} GB"
+        elif machine.computer_memory_gb < preset.computer_gb:
+            have_gb = machine.computer_memory_gb
+            problem = f"it needs {preset.computer_gb:.3g} GB, the computer has {have_gb:.0f} GB"
+        if not problem:
+            return ""
+    return problem

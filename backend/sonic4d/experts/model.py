@@ -57,11 +57,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A way to run a model and the memory it takes, by the number of its parameters: of the GPU (0: none) and of the computer."""
+
+    title: str
+    gpu_gb: float
+    computer_gb: float
+
+
+@dataclass(frozen=True)
 class Model:
     """name: for `sonic4d models`. job: what it does. option: what the job's own option calls it, e.g. --depth depth-anything; ""
     for a model that only helps another. module: in this package, with `load(ready, machine)`, which gives the
     job's protocol (see `protocols`). memory_gb: what its smallest setting takes, of the GPU's memory if there is one, else
-    of the computer's. needs_gpu: without one it takes hours. needs_words: it finds only what it is told to look for.
+    of the computer's. needs_gpu: without one it takes hours. needs_words: it finds only what it is told to look for. presets:
+    its memory in detail, the least demanding last.
     """
 
     name: str
@@ -73,6 +83,7 @@ class Model:
     option: str = ""
     needs_gpu: bool = False
     needs_words: bool = False
+    presets: tuple[Preset, ...] = ()
 
     @property
     def size_bytes(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, Protocol
 
 import numpy as np
@@ -69,3 +71,36 @@ class TrackingModel(Protocol):
         frame_index: int,
         monitor: Monitor,
     ) -> tuple[Array, Array]: ...
+
+
+@dataclass(frozen=True)
+class SilentVideo:
+    """The pictures of one continuous shot, as often and as few of them as wanted.
+
+    pictures: a call with ascending frame numbers gives these (number, (H, W, 3) uint8 RGB), one after the other; all are
+    of one size, as large as the file has them.
+    """
+
+    pictures: Callable[[Sequence[int]], Iterator[tuple[int, npt.NDArray[np.uint8]]]]
+    frame_rate: Fraction
+    frame_count: int
+
+    @property
+    def duration_s(self) -> Fraction:
+        return self.frame_count / self.frame_rate
+
+
+@dataclass(frozen=True)
+class GeneratedSound:
+    """samples: (n,) float32 in -1..1, from the video's first frame on, at least as long as the video."""
+
+    samples: npt.NDArray[np.float32]
+    rate_hz: int
+
+
+class AudioModel(Protocol):
+    """Makes a video's sound. The same seed makes the same sound. Raises `Cancelled`, `Sonic4DError`."""
+
+    def __call__(
+        self, video: SilentVideo, prompt: str, negative_prompt: str, seed: int, monitor: Monitor
+    ) -> GeneratedSound: ...

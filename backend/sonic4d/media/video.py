@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -73,28 +73,12 @@ def read_clip(
         there = math.inf if length_s is None else math.ceil((length_s - start_s) * rate)
         expected = max(1, int(min(limit, there)))
 
-        undecodable = 0
-        last_s = -math.inf
-
-        def shown() -> Iterator[tuple[float, av.VideoFrame]]:
-            """Pictures with ascending times."""
-            nonlocal undecodable, last_s
-            for frame in _progressive(decoded(container, stream, start_s)):
-                monitor.check()
-                if frame is None:
-                    undecodable += 1
-                    continue
-                time_s = max(last_s, -1 / rate) + 1 / rate
-                if frame.time is not None:
-                    time_s = frame.time - zero_s(container)
-                if time_s > last_s:
-                    last_s = time_s
-                    yield time_s, frame
-
-        pictures = _at_constant_rate(shown(), rate, start_s)
+        tally = _Tally()
+        shown = _shown(container, stream, rate, start_s, tally, monitor)
+        pictures = _at_constant_rate(shown, rate, start_s)
         first = next(pictures, None)
         if first is None:
-            raise _nothing_there(path, start_s, last_s)
+            raise _nothing_there(path, start_s, tally.last_s)
         begin_s, frame = first
         source_size = _shown_size(frame, stream.sample_aspect_ratio)
         size = _scaled_size(source_size, height, path)
@@ -119,11 +103,65 @@ def read_clip(
         )
     # Lengths in headers include the sound, which may be a little longer.
     incomplete = length_s is not None and len(frames) < expected - max(2, rate / 2)
-    if undecodable or incomplete:
+    if tally.undecodable or incomplete:
         warnings.append(
             f"The video is damaged or incomplete; {len(frames)} frames up to {end_s:.2f} s could be read."
         )
     return Clip(np.stack(frames), rate, float(begin_s), source_size, focal, tuple(warnings))
+
+
+def read_pictures(
+    path: Path, start_s: float, numbers: Sequence[int], height: int, monitor: Monitor = SILENT
+) -> Iterator[tuple[int, Frame]]:
+    """Some frames of the clip that `read_clip` reads from `start_s` on, one at a time, at another `height`.
+
+    numbers: of the frames, ascending, from 0. Where the file ends early, its last picture stands for the rest. Raises
+    `Sonic4DError`.
+    """
+    with opened(path) as container:
+        stream = _video_stream(container, path)
+        rate = _constant_rate(stream, path)
+        tally = _Tally()
+        shown = _shown(container, stream, rate, start_s, tally, monitor)
+        pictures = enumerate(_at_constant_rate(shown, rate, start_s))
+        index, frame = -1, None
+        for number in numbers:
+            while index < number and (following := next(pictures, None)) is not None:
+                index, (_, frame) = following
+            if frame is None:
+                raise _nothing_there(path, start_s, tally.last_s)
+            shown_size = _shown_size(frame, stream.sample_aspect_ratio)
+            yield number, _rgb(frame, _scaled_size(shown_size, height, path))
+
+
+@dataclass
+class _Tally:
+    """What happened while a stream was decoded."""
+
+    undecodable: int = 0
+    last_s: float = -math.inf
+
+
+def _shown(
+    container: InputContainer,
+    stream: av.VideoStream,
+    rate: Fraction,
+    start_s: float,
+    tally: _Tally,
+    monitor: Monitor,
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Pictures with ascending times."""
+    for frame in _progressive(decoded(container, stream, start_s)):
+        monitor.check()
+        if frame is None:
+            tally.undecodable += 1
+            continue
+        time_s = max(tally.last_s, -1 / rate) + 1 / rate
+        if frame.time is not None:
+            time_s = frame.time - zero_s(container)
+        if time_s > tally.last_s:
+            tally.last_s = time_s
+            yield time_s, frame
 
 
 def _check_memory(count: int, size: tuple[int, int]) -> None:

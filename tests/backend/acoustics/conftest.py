@@ -73,18 +73,18 @@ def late_response(monkeypatch: pytest.MonkeyPatch) -> Callable[..., np.ndarray]:
         walls = make_walls(shot.room, SILENT)
         assert walls is not None
         receiver = make_receiver(render, shot.folder)
-        piece = 1 << 15
+        piece, lead = 1 << 14, receiver.memory
+        click = np.zeros(piece, np.float32)
+        click[0] = 1
         late = late_field.LateField(
-            shot.room.size, 3, walls, receiver, render.sample_rate, render.seed, piece
-        )
+            shot.room.size, 3, walls, receiver, render.sample_rate, render.seed, piece, lead,
+            lambda number: click if number == 0 else np.zeros_like(click),
+        )  # fmt: skip
         late_field._prepared.cache_clear()
-        knots = np.broadcast_to(np.eye(3) if axes is None else axes, (1, piece // 64 + 1, 3, 3))
-        pieces = []
-        for number in range(-(-late.length // piece)):
-            sound = np.zeros(piece, np.float32)
-            sound[0] = number == 0
-            late.send(sound)
-            pieces.append(late.hear(knots, np.ones((1, knots.shape[1]))))
+        knots = (piece + lead) // 64 + 1
+        looking = np.broadcast_to(np.eye(3) if axes is None else axes, (1, knots, 3, 3))
+        count = -(-late.length // piece)
+        pieces = [late.hear(number, looking, np.ones((1, knots))) for number in range(count)]
         return np.concatenate(pieces, axis=1)
 
     return respond

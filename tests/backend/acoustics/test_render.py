@@ -328,3 +328,11 @@ def test_modes_share_one_table(make_shot: MakeShot, monkeypatch: pytest.MonkeyPa
     shot = make_shot(mode="fast")
     write(shot, noise(4000))
     assert np.array_equal(render_shot(shot, SILENT).audio[1], noise(4000))
+
+
+def test_a_file_says_nothing_of_when_it_was_written(make_shot: MakeShot) -> None:
+    shot = make_shot(sample_rate=48000)
+    write(shot, noise(20000))
+    content = render_to_file(shot, shot.folder / "out.wav", SILENT).read_bytes()
+    stamp = content.index(b"PEAK") + 12
+    assert content[stamp : stamp + 4] == bytes(4)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from sonic4d.experts import registry
-from sonic4d.experts.choose import choose
+from sonic4d.experts.choose import choose, load
 from sonic4d.experts.machine import Machine, this_machine, why_not
 from sonic4d.experts.model import Part
+from sonic4d.experts.store import Ready
 from sonic4d.protocol import Sonic4DError
 
 Hollow = Callable[[Part, Path], None]
@@ -76,5 +77,15 @@ def test_fit() -> None:
     model = registry.find("mmaudio-large-44k-v2")
     assert why_not(model, GPU) == ""
     assert "the computer has 4 GB" in why_not(model, Machine("cpu", "", 4.0, 4.0))
-    assert "the GPU has 4 GB" in why_not(model, Machine("cuda", "", 4.0, 64.0))
+    assert "the GPU has 3 GB" in why_not(model, Machine("cuda", "", 3.0, 64.0))
+    assert "the computer has 2 GB" in why_not(model, Machine("cuda", "", 8.0, 2.0))
     assert this_machine().computer_memory_gb > 0.5
+
+
+def test_what_does_not_fit_is_refused_before_it_is_loaded() -> None:
+    """Nothing is loaded: there is no folder at all."""
+    ready = Ready(registry.find("mmaudio-large-44k-v2"), {}, {})
+    with pytest.raises(Sonic4DError, match=r"needs 5\.32 GB, the computer has 4 GB") as caught:
+        load(ready, Machine("cpu", "", 4.0, 4.0))
+    assert caught.value.code == "not_enough_memory"
+    assert "models show mmaudio-large-44k-v2" in caught.value.hint

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from sonic4d.media import video
-from sonic4d.media.video import read_clip, write_video
+from sonic4d.media.video import read_clip, read_pictures, write_video
 from sonic4d.monitor import Cancelled, Monitor
 from sonic4d.protocol import Sonic4DError
 
@@ -455,3 +455,24 @@ def test_a_full_disk_is_told_and_keeps_the_old_file(
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(Sonic4DError, match="no folder"):
         write_video(tmp_path / "no" / "out.mp4", np.zeros((1, 48, 64, 3), np.uint8), Fraction(25))
+
+
+def test_some_pictures_of_a_clip_at_another_size(make_clip: ClipMaker) -> None:
+    """The numbers are those of the clip read from the same place; beyond the end the last one stays."""
+    path = make_clip(frames=12, size=(96, 64), rate=25)
+    clip = read_clip(path, 0.2, height=32)
+    found = dict(read_pictures(path, clip.start_s, [1, 4, 6, 9], 1000))
+    assert [*found] == [1, 4, 6, 9]
+    assert all(picture.shape == (64, 96, 3) for picture in found.values())
+    for number in (1, 4, 6):
+        assert abs(int(found[number].mean()) - int(clip.frames[number].mean())) <= 2
+    assert np.array_equal(found[9], found[6])
+
+
+def test_no_pictures_are_wanted(make_clip: ClipMaker) -> None:
+    assert [*read_pictures(make_clip(), 0.0, [], 100)] == []
+
+
+def test_pictures_after_the_end(make_clip: ClipMaker) -> None:
+    with pytest.raises(Sonic4DError, match=r"no picture at 9 s"):
+        next(read_pictures(make_clip(), 9.0, [0], 100))

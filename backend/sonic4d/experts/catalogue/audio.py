@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import Checkpoint, Licence, Model, Part
+from ..model import Checkpoint, Licence, Model, Part, Preset
 from .licences import APPLE_RESEARCH, CC_BY_NC, MIT
 
 _REPO = "hkchengrex/MMAudio"
@@ -86,25 +86,48 @@ _CLIP = Part(
 )
 
 
-def _mmaudio(size: str, bytes_: int, md5: str, memory_gb: float) -> Model:
+# Millions of parameters. The decoder of the VAE, the vocoder and Synchformer are smaller than CLIP by far.
+_FLOW_M = {
+    "small_16k": 157.3,
+    "small_44k": 157.4,
+    "medium_44k": 621.8,
+    "large_44k": 1030.0,
+    "large_44k_v2": 1030.6,
+}
+_CLIP_M = 986.7
+_BESIDES_GB = 1.2  # what the networks compute, the pictures, torch itself
+
+
+def _presets(size: str) -> tuple[Preset, ...]:
+    """The networks are loaded one after the other, so the largest decides."""
+    largest = max(_FLOW_M[size], _CLIP_M) / 1000
+    return (
+        Preset("GPU, 16 bit", 2 * largest + _BESIDES_GB, 2 * largest + _BESIDES_GB),
+        Preset("CPU, 32 bit", 0.0, 4 * largest + _BESIDES_GB),
+    )
+
+
+def _mmaudio(size: str, bytes_: int, md5: str) -> Model:
     name = f"mmaudio-{size.replace('_', '-')}"
-    flow = _checkpoint("flow", f"weights/mmaudio_{size}.pth", bytes_, md5, "mmaudio", "flow")
+    flow = _checkpoint("flow", f"weights/mmaudio_{size}.pth", bytes_, md5, name, "flow")
     ends = (_VAE_16K, _VOCODER_16K) if size.endswith("16k") else (_VAE_44K, _VOCODER_44K)
+    presets = _presets(size)
     return Model(
         name=name,
         job="audio",
         title=f"MMAudio {size.replace('_', ' ')}: the paper's expert, sound for a silent video",
         option=name,
         module="mmaudio.expert",
-        memory_gb=memory_gb,
+        memory_gb=round(min(preset.gpu_gb for preset in presets if preset.gpu_gb), 1),
         parts=(flow, _CLIP, _SYNCHFORMER, *ends),
+        presets=presets,
     )
 
 
 MODELS = (
-    _mmaudio("large_44k_v2", 3_900_000_000, "01ad4464f049b2d7efdaa4c1a59b8dfe", 6.0),
-    _mmaudio("large_44k", 3_900_000_000, "fed96c325a6785b85ce75ae1aafd2673", 6.0),
-    _mmaudio("medium_44k", 2_400_000_000, "5a56b6665e45a1e65ada534defa903d0", 5.5),
-    _mmaudio("small_44k", 601_000_000, "babd74c884783d13701ea2820a5f5b6d", 5.0),
-    _mmaudio("small_16k", 601_000_000, "af93cde404179f58e3919ac085b8033b", 5.0),
+    _mmaudio("large_44k_v2", 3_900_000_000, "01ad4464f049b2d7efdaa4c1a59b8dfe"),
+    _mmaudio("large_44k", 3_900_000_000, "fed96c325a6785b85ce75ae1aafd2673"),
+    _mmaudio("medium_44k", 2_400_000_000, "5a56b6665e45a1e65ada534defa903d0"),
+    _mmaudio("small_44k", 601_000_000, "babd74c884783d13701ea2820a5f5b6d"),
+    _mmaudio("small_16k", 601_000_000, "af93cde404179f58e3919ac085b8033b"),
 )

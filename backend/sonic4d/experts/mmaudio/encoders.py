@@ -1,0 +1,100 @@
+"""What MMAudio knows of a clip: CLIP's features of pictures and texts, Synchformer's of fast events."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AutoTokenizer, CLIPModel
+
+from ..machine import Machine
+from .cache import FeatureCache, Features
+from .loading import load_network
+from .pictures import clip_input, sync_input
+from .sizes import TEXT_TOKENS, SynchformerSize
+from .synchformer import Synchformer
+
+BATCH = 4
+
+
+class Clip:
+    """DFN5B CLIP (Fang et al., "Data Filtering Networks", 2023)."""
+
+    def __init__(self, folder: Path, machine: Machine) -> None:
+        self.model = CLIPModel.from_pretrained(
+            folder, dtype=machine.dtype, use_safetensors=True, local_files_only=True
+        )
+        self.model = self.model.to(machine.device).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        width = self.model.config.projection_dim
+        self.cache = FeatureCache(folder, f"clip-{machine.dtype}".replace("torch.", ""), (width,))
+
+    def see(self, pictures: Sequence[Tensor]) -> list[Features]:
+        """(3, 384, 384) uint8 each -> (projection_dim,) each, of length 1."""
+        side_px = self.model.config.vision_config.image_size
+
+        def compute(some: list[Tensor]) -> Tensor:
+            seen = clip_input(torch.stack(some), side_px).to(self.model.device, self.model.dtype)
+            pooled = self.model.vision_model(pixel_values=seen).pooler_output
+            return F.normalize(self.model.visual_projection(pooled), dim=-1)
+
+        return _remembered(self.cache, pictures, compute)
+
+    def read(self, text: str) -> Tensor:
+        """(77, width): the last layer's tokens, of length 1 each.
+
+        The tokens after the text's end are zeros, as open_clip pads, and count like the others.
+        """
+        clean = " ".join(html.unescape(html.unescape(text)).split())
+        tokens = self.tokenizer(clean, truncation=True, max_length=TEXT_TOKENS)["input_ids"]
+        padded = torch.tensor([tokens + [0] * (TEXT_TOKENS - len(tokens))])
+        states = self.model.text_model(padded.to(self.model.device)).last_hidden_state
+        return F.normalize(states[0], dim=-1)
+
+
+class SyncEncoder:
+    """Synchformer's visual encoder."""
+
+    def __init__(self, folder: Path, machine: Machine) -> None:
+        self.model = load_network(folder, machine, _make_synchformer)
+        self.place = (machine.device, machine.dtype)
+        size = self.model.size
+        name = f"synchformer-{machine.dtype}".replace("torch.", "")
+        self.cache = FeatureCache(folder, name, (size.moments, size.width))
+
+    def see(self, segments: Sequence[Tensor]) -> list[Features]:
+        """(16, 3, side, side) uint8 each -> (8, width) each."""
+
+        def compute(some: list[Tensor]) -> Tensor:
+            return self.model(sync_input(torch.stack(some)).to(*self.place))
+
+        return _remembered(self.cache, segments, compute)
+
+
+def _make_synchformer(config: dict[str, Any]) -> Synchformer:
+    size = SynchformerSize(**{key: config[key] for key in SynchformerSize.__dataclass_fields__})
+    return Synchformer(size)
+
+
+def _remembered(
+    cache: FeatureCache, inputs: Iterable[Tensor], compute: Callable[[list[Tensor]], Tensor]
+) -> list[Features]:
+    """Features of each input; what the cache doesn't know is computed, BATCH at a time, each once."""
+    inputs = list(inputs)
+    keys = [cache.key(value.numpy().tobytes()) for value in inputs]
+    unknown = {
+        key: value for key, value in zip(keys, inputs, strict=True) if cache.get(key) is None
+    }
+    todo = list(unknown)
+    for first in range(0, len(todo), BATCH):
+        some = todo[first : first + BATCH]
+        features = compute([unknown[key] for key in some]).float().cpu().numpy()
+        for key, value in zip(some, features, strict=True):
+            cache.put(key, np.ascontiguousarray(value))
+    return [cache.get(key) for key in keys]

@@ -1,0 +1,23 @@
+"""MMAudio with tiny random weights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A local folder of a tiny MMAudio, as `--model audio=FOLDER` takes it."""
+    import tiny_mmaudio
+
+    return tiny_mmaudio.make_folder(tmp_path_factory.mktemp("mmaudio"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(user_caches: Path) -> None:
+    """What the encoders saw is remembered for one test only."""
