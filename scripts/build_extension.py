@@ -1,6 +1,9 @@
 """Build the Blender extension into dist/ and check it, with Blender's own packager.
 
-    python3 scripts/build_extension.py [--output DIR]
+    python3 scripts/build_extension.py [--output DIR] [--repository]
+
+--repository adds index.json and index.html: put the folder on any web server, and Blender installs and updates from it (Get
+Extensions > Repositories > Add Remote Repository, with the URL of index.json).
 
 The packager is looked for in the bpy module of this Python and of .venv/bpy-*, then in $BLENDER and `blender` on the PATH. What
 goes into the archive is said in blender_manifest.toml.
@@ -56,11 +59,23 @@ def build(output: Path) -> Path:
     return archive
 
 
+def index(folder: Path) -> Path:
+    """Write the index of a static repository of the archives in `folder`. Raises `subprocess.CalledProcessError`."""
+    subprocess.run([*packager(), "server-generate", f"--repo-dir={folder}", "--html"], check=True)
+    return folder / "index.json"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the Blender extension and check it.")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder for the archive")
+    parser.add_argument(
+        "--repository", action="store_true", help="make the folder a repository that can be hosted"
+    )
+    args = parser.parse_args()
     try:
-        print(build(parser.parse_args().output.resolve()))
+        print(build(args.output.resolve()))
+        if args.repository:
+            print(index(args.output.resolve()))
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
