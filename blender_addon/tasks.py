@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import bpy
 
@@ -143,6 +143,10 @@ class TaskOperator:
 
     bl_options = {"UNDO"}
     timer: bpy.types.Timer | None = None
+    # Of the operator that this is mixed into
+    bl_idname: ClassVar[str]
+    poll_message_set: ClassVar[Callable[[str], None]]
+    report: Callable[[set[str], str], None]
 
     def steps(self, scene: bpy.types.Scene, activity: Activity) -> Steps[Any]:
         """The task. Raises `Sonic4DError`, which is told to the user."""
@@ -172,7 +176,7 @@ class TaskOperator:
         if _state.steps is not self.running:  # shut down meanwhile
             self._end(context)
             return {"CANCELLED"}
-        if event.type == "ESC" and event.value == "PRESS":
+        if event.type == "ESC" and event.value == "PRESS" and _state.activity:
             _state.activity.cancelled = True
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
@@ -186,7 +190,7 @@ class TaskOperator:
 
     def _advance(self, context: bpy.types.Context) -> set[str]:
         """Move the task on by a step."""
-        activity = _state.activity
+        activity = _state.activity or Activity()
         shown = (activity.progress, activity.message)
         try:
             next(self.running)
@@ -236,7 +240,8 @@ class SONIC4D_OT_cancel(bpy.types.Operator):
         return _state.activity is not None and not _state.activity.cancelled
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        _state.activity.cancelled = True
+        if _state.activity:
+            _state.activity.cancelled = True
         _redraw(context)
         return {"FINISHED"}
 

@@ -34,9 +34,9 @@ class Job:
         return self.status in ("done", "failed", "cancelled")
 
     @property
-    def result(self) -> Path | None:
-        """The main file or folder that the job made."""
-        return self.results[0] if self.results else None
+    def result(self) -> Path:
+        """The main file or folder that the job made, once it is done."""
+        return self.results[0]
 
 
 class Client:
@@ -159,15 +159,15 @@ class Client:
         return True
 
     def _fail(self, error: Sonic4DError) -> None:
-        job = self._active
-        job.status, job.error = "failed", error
+        if self._active:
+            self._active.status, self._active.error = "failed", error
         self._active = None
 
     def _lost(self, error: Sonic4DError) -> None:
         """The worker is gone: its job goes with it; one that was being cancelled anyway got its wish."""
-        log_path = self._worker.log_path
-        started = self._worker.ready
-        self._worker = None
+        worker, self._worker = self._worker, None
+        assert worker is not None
+        log_path, started = worker.log_path, worker.ready
         if self._active is None and not started and self._waiting:
             self._active = self._waiting.popleft()
         if self._active:

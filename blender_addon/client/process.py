@@ -85,6 +85,8 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
+        assert self._process.stdin is not None
+        self._input = self._process.stdin
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
 
     @property
@@ -99,8 +101,8 @@ class WorkerProcess:
         """Raises `Sonic4DError` for a command that can't be written as one line. A dead worker is told by `receive`."""
         line = encode(command, job_id)
         with suppress(OSError):
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
+            self._input.write(line)
+            self._input.flush()
 
     def cancel(self, job_id: int) -> None:
         """Ask the worker to drop a job; if it hasn't after a grace time, `receive` kills it."""
@@ -151,7 +153,7 @@ class WorkerProcess:
 
     def _close_input(self) -> None:
         with suppress(OSError):  # what a dead worker didn't read is lost
-            self._process.stdin.close()
+            self._input.close()
 
     def _read(self, stream: IO[bytes]) -> None:
         with stream:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatVectorProperty, IntProperty
@@ -71,6 +72,7 @@ class OnSource:
     """Mixin: works on the active object if it is a source of an imported scene."""
 
     bl_options = {"REGISTER", "UNDO"}
+    poll_message_set: ClassVar[Callable[[str], None]]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

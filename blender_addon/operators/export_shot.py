@@ -45,14 +45,14 @@ def options_of(scene: bpy.types.Scene, given: Mapping[str, Any]) -> Options:
                 "no_camera", f"The scene has no camera {given['camera']}.", "Check its name."
             )
     size = chosen("size")
-    pixels = {"SCENE": None, "CUSTOM": tuple(chosen("custom_size"))}
+    width, height = chosen("custom_size") if size == "CUSTOM" else _pixels(size)
     return Options(
         output=_without_suffix(absolute(filepath)),
         camera=camera,
         picture=absolute(chosen("picture_path")) if chosen("picture") == "FILE" else None,
         engine=chosen("engine"),
         samples=chosen("samples"),
-        size=pixels[size] if size in pixels else tuple(map(int, size.split("x"))),
+        size=None if size == "SCENE" else (width, height),
         sound=chosen("sound"),
         codec=chosen("codec"),
         lufs=chosen("lufs") if chosen("level") == "LOUDNESS" else None,
@@ -60,6 +60,12 @@ def options_of(scene: bpy.types.Scene, given: Mapping[str, Any]) -> Options:
         sidecars=frozenset(chosen("sidecars")),
         overwrite=given.get("overwrite", False),
     )
+
+
+def _pixels(size: str) -> tuple[int, int]:
+    """Of "1920x1080"; no pixels for other texts."""
+    width, _, height = size.partition("x")
+    return (int(width), int(height)) if height else (0, 0)
 
 
 def _without_suffix(path: Path) -> Path:

@@ -54,6 +54,7 @@ class SONIC4D_OT_use_movie_strip(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         strip = _movie_strip(context)
+        assert strip is not None  # see poll
         rate = strip.fps or float(frame_rate(context.scene))
         bpy.ops.sonic4d.use_video(filepath=bpy.path.abspath(strip.filepath))
         settings = context.scene.sonic4d.generate

@@ -71,7 +71,9 @@ def import_bundle(
 
 def remove_bundle(root: bpy.types.Object) -> None:
     """Remove all that the import of a bundle made. Cameras and objects of the artist's own stay."""
-    remove(owner_of(root))
+    owner = owner_of(root)
+    if owner is not None:
+        remove(owner)
     for scene in bpy.data.scenes:
         settings = scene.sonic4d
         if settings.bundle is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import bpy
 import numpy as np
@@ -17,8 +18,8 @@ def set_curve(
     owner: bpy.types.ID,
     path: str,
     index: int,
-    frames: Sequence[float],
-    values: Sequence[float],
+    frames: Sequence[float] | np.ndarray,
+    values: Sequence[float] | np.ndarray,
     interpolation: str = "LINEAR",
 ) -> None:
     """Animate one channel of a property; keyframes it had are replaced."""
@@ -46,7 +47,8 @@ def set_poses(
 ) -> None:
     """Animate location and rotation by local poses; other animation of the object is left alone."""
     set_pose(item, poses[0])
-    places, turns = [], []
+    places: list[Any] = []
+    turns: list[Any] = []
     for pose in poses:
         place, turn, _ = pose.decompose()
         turns.append(turn.to_euler("XYZ", turns[-1]) if turns else turn.to_euler("XYZ"))

@@ -59,7 +59,8 @@ def remove_leftovers() -> None:
     """Remove what is left of imports whose objects are all deleted."""
     alive = {owner_of(item) for item in bpy.data.objects if item.users_scene}
     for owner in {owner_of(datablock) for datablock in _owned()} - alive:
-        remove(owner)
+        if owner is not None:
+            remove(owner)
 
 
 def _owned() -> Iterator[bpy.types.ID]:
