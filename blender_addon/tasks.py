@@ -152,6 +152,10 @@ class TaskOperator:
         """The task. Raises `Sonic4DError`, which is told to the user."""
         raise NotImplementedError
 
+    def _whole(self, scene: bpy.types.Scene, activity: Activity) -> Steps[Any]:
+        """Also what `steps` does and raises before its first wait is part of the task."""
+        return (yield from self.steps(scene, activity))
+
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if _state.activity:
@@ -160,7 +164,7 @@ class TaskOperator:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         _state.activity = Activity(type(self).bl_idname)
-        _state.steps = self.running = self.steps(context.scene, _state.activity)
+        _state.steps = self.running = self._whole(context.scene, _state.activity)
         if bpy.app.background:
             while (result := self._advance(context)) == {"RUNNING_MODAL"}:
                 time.sleep(WAIT_S)

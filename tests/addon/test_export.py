@@ -345,3 +345,10 @@ def test_presets_are_shipped_and_kept(
     settings.codec, settings.sidecars = "AAC", set()
     apply(filepath=str(mine), menu_idname=menu)
     assert (settings.codec, settings.sidecars) == ("PCM", {"WAV", "ADM"})
+
+
+def test_a_file_that_is_not_saved_yet_is_told(scene: bpy.types.Scene) -> None:
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    with pytest.raises(RuntimeError, match="not saved yet"):
+        bpy.ops.sonic4d.export_shot()
+    assert tasks.activity() is None
