@@ -66,6 +66,8 @@ def make_folder(folder: Path) -> Path:
     _write(folder / "synchformer", synchformer, {"model_type": "synchformer", **size})
     _write(folder / "vae", randomised(make_vae(VAE), 3), {"_class_name": "MMAudioVAE", **VAE})
     vocoder = randomised(make_vocoder(VOCODER), 4, 0.1)
+    with torch.no_grad():
+        vocoder.conv_post.weight *= 0.2  # it must not clip: that would hide steps of the level
     _write(folder / "vocoder", vocoder, {"_class_name": "MMAudioVocoder", **VOCODER})
     make_clip(folder / "clip")
     return folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,17 @@ from .pictures import clip_input, sync_input
 from .sizes import TEXT_TOKENS, SynchformerSize
 from .synchformer import Synchformer
 
-BATCH = 4
+
+def batch_size(machine: Machine) -> int:
+    """Inputs at once; on a CPU so few that it can be stopped soon."""
+    return 16 if machine.has_gpu else 2
 
 
 class Clip:
     """DFN5B CLIP (Fang et al., "Data Filtering Networks", 2023)."""
 
     def __init__(self, folder: Path, machine: Machine) -> None:
+        self.batch = batch_size(machine)
         self.model = CLIPModel.from_pretrained(
             folder, dtype=machine.dtype, use_safetensors=True, local_files_only=True
         )
@@ -44,7 +48,7 @@ class Clip:
             pooled = self.model.vision_model(pixel_values=seen).pooler_output
             return F.normalize(self.model.visual_projection(pooled), dim=-1)
 
-        return _remembered(self.cache, pictures, compute)
+        return _remembered(self.cache, self.batch, pictures, compute)
 
     def read(self, text: str) -> Tensor:
         """(77, width): the last layer's tokens, of length 1 each.
@@ -62,6 +66,7 @@ class SyncEncoder:
     """Synchformer's visual encoder."""
 
     def __init__(self, folder: Path, machine: Machine) -> None:
+        self.batch = batch_size(machine)
         self.model = load_network(folder, machine, _make_synchformer)
         self.place = (machine.device, machine.dtype)
         size = self.model.size
@@ -74,7 +79,7 @@ class SyncEncoder:
         def compute(some: list[Tensor]) -> Tensor:
             return self.model(sync_input(torch.stack(some)).to(*self.place))
 
-        return _remembered(self.cache, segments, compute)
+        return _remembered(self.cache, self.batch, segments, compute)
 
 
 def _make_synchformer(config: dict[str, Any]) -> Synchformer:
@@ -83,17 +88,19 @@ def _make_synchformer(config: dict[str, Any]) -> Synchformer:
 
 
 def _remembered(
-    cache: FeatureCache, inputs: Iterable[Tensor], compute: Callable[[list[Tensor]], Tensor]
+    cache: FeatureCache,
+    batch: int,
+    inputs: Sequence[Tensor],
+    compute: Callable[[list[Tensor]], Tensor],
 ) -> list[Features]:
-    """Features of each input; what the cache doesn't know is computed, BATCH at a time, each once."""
-    inputs = list(inputs)
+    """Features of each input; what the cache doesn't know is computed, `batch` at a time, each once."""
     keys = [cache.key(value.numpy().tobytes()) for value in inputs]
     unknown = {
         key: value for key, value in zip(keys, inputs, strict=True) if cache.get(key) is None
     }
     todo = list(unknown)
-    for first in range(0, len(todo), BATCH):
-        some = todo[first : first + BATCH]
+    for first in range(0, len(todo), batch):
+        some = todo[first : first + batch]
         features = compute([unknown[key] for key in some]).float().cpu().numpy()
         for key, value in zip(some, features, strict=True):
             cache.put(key, np.ascontiguousarray(value))

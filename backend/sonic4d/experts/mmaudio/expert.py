@@ -18,7 +18,7 @@ from ..protocols import GeneratedSound, SilentVideo
 from ..running import free_memory, stoppable
 from ..store import Ready
 from .decoder import decode, make_vae, make_vocoder, vocode
-from .encoders import BATCH, Clip, SyncEncoder
+from .encoders import Clip, SyncEncoder
 from .flow_network import FlowNetwork
 from .loading import load_network
 from .pictures import for_clip, for_sync
@@ -74,7 +74,7 @@ class MMAudio:
             batch: dict[int, Tensor] = {}
             for index, picture in video.pictures(wanted):
                 batch[index] = for_clip(picture)
-                if len(batch) == BATCH or index == wanted[-1]:
+                if len(batch) == clip.batch or index == wanted[-1]:
                     features = clip.see([*batch.values()])
                     seen.update(zip(batch, map(torch.from_numpy, features), strict=True))
                     batch = {}
