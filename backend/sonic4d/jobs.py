@@ -89,6 +89,17 @@ def _retrack(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return retrack(_settings(RetrackSettings.from_json, parameters), monitor)
 
 
+def _make_set(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    from .evaluate.settings import MakeSetSettings
+
+    settings = _settings(MakeSetSettings.from_json, parameters)
+    monitor.progress("loading", 0, 1)
+    from .evaluate.ground_truth.make import make_set
+
+    monitor.progress("loading", 1, 1)
+    return make_set(settings, monitor)
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -105,6 +116,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "enhance": _enhance,
     "mux": _mux,
     "retrack": _retrack,
+    "make-set": _make_set,
 }
 
 

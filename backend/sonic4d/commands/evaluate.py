@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .job import DONE
-from .options import Parser
+from .job import DONE, job
+from .options import Adder, Parser
 
 
 def add_options(parser: Parser) -> None:
@@ -30,10 +30,22 @@ def add_options(parser: Parser) -> None:
         "--classes", type=int, default=13, metavar="N", help="how many (default: %(default)s)"
     )
     seld.add_argument("--json", action="store_true", help="print the scores as JSON")
+    text = "render scenes of which everything is known, with Blender (some minutes)"
+    _make_set_options(subparsers.add_parser("make-set", help=text, description=text))
+
+
+def _make_set_options(parser: Parser) -> None:
+    from ..evaluate.settings import MakeSetSettings
+
+    add = Adder(parser, MakeSetSettings)
+    add("output", "the folder to make", "-o", required=True)
+    add("blender", "Blender's program, or a Python that has bpy; else $BLENDER or the PATH")
+    add("scenes", "only these, joined by commas", metavar="NAMES")
 
 
 def run(arguments: dict[str, Any]) -> int:
-    return {"seld": _seld}[arguments.pop("what")](arguments)
+    what = arguments.pop("what")
+    return _seld(arguments) if what == "seld" else job(what)(arguments)
 
 
 def _seld(arguments: dict[str, Any]) -> int:
