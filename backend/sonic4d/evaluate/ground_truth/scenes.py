@@ -26,10 +26,10 @@ FRAMES = 80
 CAMERA = Intrinsics.from_horizontal_fov(320, 180, 60.0)
 SOUNDS = ("tabla", "drums", "guitar")  # also the class names of the labels
 PITCH_DEG = -6.0
-FLOOR_M = -1.5
+FLOOR_M = -1.6  # what `generate` takes cameras to be above the ground where it is not told
 BODY_HEIGHT_M = 1.5
 BODY_RADIUS_M = 0.22
-INDOORS = Room("shoebox", (0.0, 3.5, 0.1), (7.0, 10.0, 3.2), 0.0, 0.5)
+INDOORS = Room("shoebox", (0.0, 3.5, 0.0), (7.0, 10.0, 3.2), 0.0, 0.5)
 OUTDOORS = Room("half_space", (0.0, 0.0, FLOOR_M + 10), (40.0, 40.0, 20.0), 0.0, 0.0)
 
 
@@ -176,7 +176,7 @@ def _walk(places: Sequence[Place]) -> Array:
 
 
 def _still() -> Array:
-    """Looks down a little, as people hold cameras: feet are in the picture from 3.4 m on."""
+    """Looks down a little, as people hold cameras: feet are in the picture from 3.6 m on."""
     return np.repeat(pitched(PITCH_DEG)[None], FRAMES, axis=0)
 
 
