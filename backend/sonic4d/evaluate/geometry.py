@@ -58,20 +58,21 @@ def locate(truth: Truth, depth: str, finder: str, monitor: Monitor) -> list[Foun
 
 
 def scores(found: Sequence[Found]) -> Scores:
-    """SELD scores of all that was looked for, scene by scene."""
+    """SELD scores of all that was looked for: macro over the classes that occur."""
+    classes = sorted({one.source.class_index for one in found})
     pairs = []
     for one in found:
+        number = classes.index(one.source.class_index)
+        true = np.where(_in_picture(one.source)[:, None], one.source.positions, np.nan)
+        estimate = np.where(np.isfinite(true), one.positions, np.nan)
         cameras, rate = one.truth.cameras, one.truth.frame_rate
-        seen = np.where(_in_picture(one.source)[:, None], one.source.positions, np.nan)
-        estimate = np.where(np.isfinite(seen), one.positions, np.nan)
         pairs.append(
-            tuple(
-                labels([(one.source.class_index, places)], cameras, rate)
-                for places in (seen, estimate)
+            (
+                labels([(number, true)], cameras, rate),
+                labels([(number, estimate)], cameras, rate),
             )
         )
-    classes = 1 + max(one.source.class_index for one in found)
-    return score(pairs, classes)
+    return score(pairs, len(classes))
 
 
 def _bundle_positions(

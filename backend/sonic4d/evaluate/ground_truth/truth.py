@@ -133,20 +133,22 @@ def _source(data: Any, n: int, folder: Path, where: str) -> TrueSource:
 
 
 def labels(positions: list[tuple[int, Array]], cameras: Array, frame_rate: Fraction) -> Labels:
-    """SELD labels of sources, seen from the cameras (n_frames, 4, 4): (class index, positions (n_frames, 3)) each.
+    """SELD labels of sources as seen from the cameras (n_frames, 4, 4): a class index and positions (n_frames, 3) of each.
 
-    In DCASE's axes: azimuth counter-clockwise from where the camera looks, elevation up. A label frame takes the picture
-    at its middle; rows of positions that are NaN make no event.
+    In DCASE's axes: azimuth counter-clockwise from where the camera looks, elevation up. A label takes the frame at its
+    middle; where a position is NaN there is none. The metric takes a recording to end before the last labelled frame, so
+    that one label more is added.
     """
-    count = int(len(cameras) / frame_rate / Fraction(1, round(1 / FRAME_S)))
-    found: Labels = {frame: [] for frame in range(count + 1)}
+    rate = 1 / Fraction(FRAME_S).limit_denominator(1000)
+    count = int(len(cameras) / frame_rate * rate)
+    found: Labels = {}
     for track, (class_index, places) in enumerate(positions):
         for frame in range(count):
-            index = min(int((frame + Fraction(1, 2)) * frame_rate / 10), len(cameras) - 1)
+            index = min(int((frame + Fraction(1, 2)) / rate * frame_rate), len(cameras) - 1)
             if np.isfinite(places[index]).all():
-                found[frame].append(_event(class_index, track, places[index], cameras[index]))
-    # The metric takes a recording to end before the last labelled frame.
-    found[count] = [Event(c, t, 0.0, 0.0, 1.0) for t, (c, _) in enumerate(positions)]
+                event = _event(class_index, track, places[index], cameras[index])
+                found.setdefault(frame, []).append(event)
+    found[count] = [Event(index, track, 0, 0, 1) for track, (index, _) in enumerate(positions)]
     return found
 
 
