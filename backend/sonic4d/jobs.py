@@ -100,6 +100,17 @@ def _make_set(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return make_set(settings, monitor)
 
 
+def _evaluate(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    from .evaluate.settings import EvaluateSettings
+
+    settings = _settings(EvaluateSettings.from_json, parameters)
+    monitor.progress("loading", 0, 1)
+    from .evaluate.report import evaluate
+
+    monitor.progress("loading", 1, 1)
+    return evaluate(settings, monitor)
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -117,6 +128,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "mux": _mux,
     "retrack": _retrack,
     "make-set": _make_set,
+    "evaluate": _evaluate,
 }
 
 

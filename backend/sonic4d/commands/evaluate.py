@@ -32,6 +32,24 @@ def add_options(parser: Parser) -> None:
     seld.add_argument("--json", action="store_true", help="print the scores as JSON")
     text = "render scenes of which everything is known, with Blender (some minutes)"
     _make_set_options(subparsers.add_parser("make-set", help=text, description=text))
+    text = "evaluate everything on such scenes and write report.html (long)"
+    _run_options(subparsers.add_parser("run", help=text, description=text))
+    text = "make a listening test: a page for any browser, no server needed"
+    kit = subparsers.add_parser("listening-test", help=text, description=text)
+    kit.add_argument(
+        "cases",
+        type=Path,
+        metavar="CASES.json",
+        help='{"title": "...", "cases": [{"name": "...", "viewpoint": "static" or "dynamic", '
+        '"spatial": "a.mp4", "mono": "b.mp4"}]}',
+    )
+    kit.add_argument("-o", "--output", type=Path, required=True, help="the folder to make")
+    text = "tell what listeners answered, in the layout of the paper's Table 2"
+    results = subparsers.add_parser("listening-results", help=text, description=text)
+    results.add_argument(
+        "answers", type=Path, nargs="+", metavar="ANSWERS", help="files that they downloaded"
+    )
+    results.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def _make_set_options(parser: Parser) -> None:
@@ -43,9 +61,21 @@ def _make_set_options(parser: Parser) -> None:
     add("scenes", "only these, joined by commas", metavar="NAMES")
 
 
+def _run_options(parser: Parser) -> None:
+    from ..evaluate.settings import EvaluateSettings
+
+    add = Adder(parser, EvaluateSettings)
+    add("set", "the set that make-set made", metavar="SET")
+    add("output", "the folder to make", "-o", required=True)
+    add("scenes", "only these, joined by commas", metavar="NAMES")
+
+
 def run(arguments: dict[str, Any]) -> int:
     what = arguments.pop("what")
-    return _seld(arguments) if what == "seld" else job(what)(arguments)
+    own = {"seld": _seld, "listening-test": _kit, "listening-results": _results}
+    if what in own:
+        return own[what](arguments)
+    return job({"run": "evaluate"}.get(what, what))(arguments)
 
 
 def _seld(arguments: dict[str, Any]) -> int:
@@ -70,4 +100,19 @@ def _seld(arguments: dict[str, Any]) -> int:
     for name, value, unit in rows:
         shown = "nothing matched" if math.isnan(value) else f"{value:.4g} {unit}"
         print(f"{name:24} {shown}".rstrip())
+    return DONE
+
+
+def _kit(arguments: dict[str, Any]) -> int:
+    from ..evaluate.listening.kit import make_kit
+
+    print(f"Open {make_kit(arguments['cases'], arguments['output'])} in a browser.")
+    return DONE
+
+
+def _results(arguments: dict[str, Any]) -> int:
+    from ..evaluate.listening.results import analyse, read_answers, table
+
+    results = analyse(read_answers(arguments["answers"]))
+    print(json.dumps(results, allow_nan=False) if arguments["json"] else table(results))
     return DONE

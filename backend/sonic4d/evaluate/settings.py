@@ -25,7 +25,27 @@ class MakeSetSettings:
         names = tuple(entry.name for entry in fields(cls))
         data = checks.fields(data, "make-set job", ("output",), names)
         known = tuple(scene.name for scene in scenes())
-        wanted = checks.text(data["scenes"], "scenes").split(",") if data.get("scenes") else []
-        chosen = tuple(checks.text(name.strip(), "scenes", known) for name in wanted)
-        blender = checks.text(data["blender"], "blender") if data.get("blender") else ""
+        chosen = _names(data.get("scenes", ""), known)
+        blender = checks.text(data.get("blender", ""), "blender", allow_empty=True)
         return cls(Path(checks.text(data["output"], "output")), blender, chosen)
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """`set`: a ground-truth set; `output`: the folder to make; `scenes`: names of those to take, all where it is empty."""
+
+    set: Path
+    output: Path
+    scenes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Any) -> EvaluateSettings:
+        """`scenes` comes as one text, joined by commas."""
+        data = checks.fields(data, "evaluate job", ("set", "output"), ("scenes",))
+        paths = (Path(checks.text(data[key], key)) for key in ("set", "output"))
+        return cls(*paths, _names(data.get("scenes", "")))
+
+
+def _names(text: Any, known: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    names = checks.text(text, "scenes", allow_empty=True).split(",")
+    return tuple(checks.text(name.strip(), "scenes", known) for name in names if name.strip())
