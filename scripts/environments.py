@@ -39,6 +39,10 @@ SYSTEM_LIBRARIES = (
 )
 
 
+APT_INSTALL = ("apt-get", "install", "-y", "--no-install-recommends")
+BROWSER_PACKAGES = ("chromium", "chromium-driver")
+
+
 class SetupError(Exception):
     """Something the user has to do first; the message says what."""
 
@@ -92,6 +96,16 @@ def bpy(version: str, say: Callable[[str], None]) -> Path | None:
     environment_python = _environment(f"bpy-{version}", python, packages, "", say)
     _ensure_imports(environment_python, say)
     return environment_python
+
+
+def browser(say: Callable[[str], None]) -> tuple[str, str] | None:
+    """Chromium and its driver, installed where that is possible without asking; None without them."""
+    found = shutil.which("chromium"), shutil.which("chromedriver")
+    if None in found and _is_debian_root():
+        say("Installing Chromium")
+        _apt_install(BROWSER_PACKAGES)
+        found = shutil.which("chromium"), shutil.which("chromedriver")
+    return None if None in found else (str(found[0]), str(found[1]))
 
 
 def find_blender(say: Callable[[str], None]) -> Blender:
@@ -160,16 +174,24 @@ def _ensure_imports(python: Path, say: Callable[[str], None]) -> None:
         subprocess.run(check, capture_output=True, env=child_environment(), timeout=300).returncode
         != 0
     ):
-        command = ["apt-get", "install", "-y", "--no-install-recommends", *SYSTEM_LIBRARIES]
-        debian = shutil.which("apt-get") is not None
-        if not debian or not hasattr(os, "geteuid") or os.geteuid() != 0:
-            advice = f"type: sudo {' '.join(command)}" if debian else "install Blender's libraries"
+        if not _is_debian_root():
+            command = " ".join(["sudo", *APT_INSTALL, *SYSTEM_LIBRARIES])
+            debian = shutil.which("apt-get") is not None
+            advice = f"type: {command}" if debian else "install Blender's libraries"
             raise SetupError(f"Blender's Python package does not load here. To mend it, {advice}")
         say("Installing the system libraries that Blender needs")
-        call(["apt-get", "update", "-qq"])
-        call([*command, "-qq"])
+        _apt_install(SYSTEM_LIBRARIES)
         call(check)
     marker.touch()
+
+
+def _is_debian_root() -> bool:
+    return shutil.which("apt-get") is not None and hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _apt_install(packages: tuple[str, ...]) -> None:
+    call(["apt-get", "update", "-qq"])
+    call([*APT_INSTALL, "-qq", *packages])
 
 
 def call(command: list[str]) -> None:

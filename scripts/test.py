@@ -1,5 +1,5 @@
-"""Set up and run all tests: backend, experts, client, add-on and installed extension under every Blender that can run
-here.
+"""Set up and run all tests: backend, experts, ground truth, browser, client, add-on and installed extension under every
+Blender that can run here.
 
     python3 scripts/test.py [pytest arguments]
 
@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import environments
@@ -28,6 +29,7 @@ class Suite:
     folders: tuple[str, ...]
     python: Path | None
     missing: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,26 +51,47 @@ def say(message: str) -> None:
 
 def suites() -> list[Suite]:
     backend = environments.backend(say, "demo", "test")
-    found = [
-        Suite("backend", ("tests/backend",), backend),
-        Suite("client", ("tests/client",), backend),
-        Suite("experts", ("tests/experts",), environments.experts(say)),
-    ]
+    experts = environments.experts(say)
+    pythons = {"SONIC4D_BACKEND_PYTHON": str(backend), "SONIC4D_EXPERTS_PYTHON": str(experts)}
+    blenders = []
+    renderer = None
     for version, python_version in environments.BLENDER_PYTHONS.items():
         python = environments.bpy(version, say)
+        renderer = python or renderer
         missing = "" if python else f"Python {python_version} was not found"
         folders = ("tests/addon", "tests/package")
-        found.append(Suite(f"Blender {version}", folders, python, missing))
-    return found
+        blenders.append(Suite(f"Blender {version}", folders, python, missing, pythons))
+    browser = environments.browser(say)
+    programs = zip(("SONIC4D_CHROMIUM", "SONIC4D_CHROMEDRIVER"), browser or (), strict=False)
+    return [
+        Suite("backend", ("tests/backend",), backend),
+        Suite("client", ("tests/client",), backend, environ=pythons),
+        Suite("experts", ("tests/experts",), experts, environ=pythons),
+        Suite(
+            "ground truth",
+            ("tests/ground_truth",),
+            backend if renderer else None,
+            "no Python with bpy was found",
+            {"SONIC4D_BPY_PYTHON": str(renderer)},
+        ),
+        Suite(
+            "browser",
+            ("tests/browser",),
+            backend if browser else None,
+            "Chromium and its driver were not found",
+            dict(programs),
+        ),
+        *blenders,
+    ]
 
 
-def run(suite: Suite, pythons: dict[str, str], arguments: list[str]) -> Result:
+def run(suite: Suite, arguments: list[str]) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [str(suite.python), "-m", "pytest", f"--junit-xml={report}", "-q", *arguments]
         environ = {
             **environments.child_environment(),
-            **pythons,
+            **suite.environ,
             "HF_HUB_OFFLINE": "1",
         }
         status = subprocess.run([*command, *suite.folders], cwd=ROOT, env=environ).returncode
@@ -84,24 +107,16 @@ def run(suite: Suite, pythons: dict[str, str], arguments: list[str]) -> Result:
     return Result(passed, failed, number["skipped"], broken=status != 0 and failed == 0)
 
 
-def _python_of(name: str, found: list[Suite]) -> str:
-    return next(str(suite.python) for suite in found if suite.name == name)
-
-
 def main() -> int:
     os.chdir(ROOT)
     found = suites()
-    pythons = {
-        "SONIC4D_BACKEND_PYTHON": _python_of("backend", found),
-        "SONIC4D_EXPERTS_PYTHON": _python_of("experts", found),
-    }
     results: dict[str, Result | None] = {}
     for suite in found:
         if suite.python is None:
             results[suite.name] = None
             continue
         say(f"\n== {suite.name}")
-        results[suite.name] = run(suite, pythons, sys.argv[1:])
+        results[suite.name] = run(suite, sys.argv[1:])
     say("\n== Summary")
     for suite in found:
         result = results[suite.name]
