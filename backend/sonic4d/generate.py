@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from . import LICENCE, __version__
 from .bundle import (
     BACKGROUND,
     DEPTH,
@@ -20,6 +19,7 @@ from .bundle import (
     cloud_file,
     write_bundle_json,
 )
+from .depth_source import choose_depth, find_depth
 from .files import new_file, new_folder
 from .geometry.cameras import Intrinsics
 from .geometry.ply import write_ply
@@ -30,9 +30,7 @@ from .monitor import Monitor
 from .protocol import Sonic4DError
 from .room import MARGIN_M, Room, fit_room
 from .scene.depth import DepthResult
-from .scene.depth_maps import read_depth_maps
-from .scene.geometric import geometric_depth
-from .scene.motion import MotionAnalysis, analyse_motion
+from .scene.motion import analyse_motion
 from .scene.shots import continuous_shots
 from .settings import GenerateSettings, Mark
 from .source_stage import choose_source_experts, source_settings_of, sources_of_shot
@@ -41,6 +39,7 @@ from .sources.find import check_source
 Array = npt.NDArray[np.float64]
 
 DEFAULT_FOV_DEG = 60.0
+CRAFTER_FOCAL_SHARE = 500 / 1024  # of the width: the camera that TrajectoryCrafter assumes
 DIAGONAL_35MM_MM = math.hypot(36, 24)
 SOUND_RATE_HZ = 48000
 BACKGROUND_SHARE = (
@@ -93,10 +92,10 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     source_settings = source_settings_of(clip, first, settings)
     check_source(source_settings, shot.frames)
     mono, audio_expert, audio_warnings = _sound(shot, settings, monitor)
-    k, fov_reason = _intrinsics(shot, settings.fov_deg)
-    maps = _depth_maps(clip, first, end, settings, monitor)
+    k, fov_reason = _intrinsics(shot, settings)
+    depth_source = choose_depth(clip, first, end, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
-    depth, depth_expert = _depth(shot, maps, motion, k, settings, monitor)
+    depth, depth_experts = find_depth(depth_source, shot, motion, k, settings, monitor)
     sources = sources_of_shot(
         shot, mono, motion, depth, k, source_settings, experts, settings, monitor
     )
@@ -128,7 +127,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         has_background=depth.background is not None,
         sources=tracks,
         room=room,
-        provenance=(picture, audio_expert, depth_expert, *sources.provenance),
+        provenance=(picture, audio_expert, *depth_experts, *sources.provenance),
         warnings=(
             *shot.warnings,
             *audio_warnings,
@@ -209,11 +208,15 @@ def _sound(
     return mono, expert, warnings
 
 
-def _intrinsics(clip: Clip, fov_deg: float | None) -> tuple[Intrinsics, str]:
+def _intrinsics(clip: Clip, settings: GenerateSettings) -> tuple[Intrinsics, str]:
     """The camera of the clip's pictures and where its field of view comes from."""
     height, width = clip.frames.shape[1:3]
-    if fov_deg is not None:
-        return Intrinsics.from_horizontal_fov(width, height, fov_deg), "as given"
+    if settings.fov_deg is not None:
+        return Intrinsics.from_horizontal_fov(width, height, settings.fov_deg), "as given"
+    if settings.depth_units == "trajectorycrafter":
+        focal = CRAFTER_FOCAL_SHARE * width
+        k = Intrinsics(width, height, focal, focal, width / 2, height / 2)
+        return k, "TrajectoryCrafter's: 500 pixels of 1024"
     if clip.focal_35mm_mm is not None:
         # CIPA DCG-001: the equivalent focal length keeps the diagonal angle of view.
         focal = clip.focal_35mm_mm / DIAGONAL_35MM_MM * math.hypot(width, height)
@@ -221,67 +224,6 @@ def _intrinsics(clip: Clip, fov_deg: float | None) -> tuple[Intrinsics, str]:
         return k, f"metadata: {clip.focal_35mm_mm:g} mm (35 mm-equivalent)"
     k = Intrinsics.from_horizontal_fov(width, height, DEFAULT_FOV_DEG)
     return k, f"assumed: {DEFAULT_FOV_DEG:g} degrees across"
-
-
-def _depth_maps(
-    clip: Clip, first: int, end: int, settings: GenerateSettings, monitor: Monitor
-) -> DepthResult | None:
-    """The part first:end of depth maps that were given; None where an expert is to find the depth."""
-    if settings.depth in ("auto", "geometric"):
-        return None
-    maps = read_depth_maps(
-        Path(settings.depth),
-        clip.frames.shape[:3],
-        settings.depth_kind,
-        settings.depth_scale,
-        monitor,
-    )
-    return replace(
-        maps, depth_m=maps.depth_m[first:end], camera_to_world=maps.camera_to_world[first:end]
-    )
-
-
-def _depth(
-    shot: Clip,
-    maps: DepthResult | None,
-    motion: MotionAnalysis,
-    k: Intrinsics,
-    settings: GenerateSettings,
-    monitor: Monitor,
-) -> tuple[DepthResult, Expert]:
-    if maps is not None:
-        result = maps
-        name = Path(settings.depth).name
-        expert = Expert("depth", name, "", "as given", "The depth maps that were given.")
-    else:
-        result = geometric_depth(shot.frames, motion, k, settings.eye_height_m, monitor)
-        reason = "Asked for."
-        if settings.depth == "auto":
-            reason = "No depth model is installed; geometric depth needs none. It is approximate."
-        expert = Expert("depth", "geometric", __version__, LICENCE, reason)
-    if settings.metres_per_unit is not None:
-        result = _scaled(result, settings.metres_per_unit)
-    return result, expert
-
-
-def _scaled(depth: DepthResult, factor: float) -> DepthResult:
-    """All lengths times `factor`."""
-    cameras = depth.camera_to_world.copy()
-    cameras[:, :3, 3] *= factor
-    background = depth.background
-    if background is not None:
-        background = replace(
-            background,
-            xyz=background.xyz * np.float32(factor),
-            radius_m=background.radius_m * np.float32(factor),
-        )
-    return replace(
-        depth,
-        depth_m=depth.depth_m * np.float32(factor),
-        camera_to_world=cameras,
-        background=background,
-        metric=False,
-    )
 
 
 def _room(

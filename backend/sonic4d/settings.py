@@ -11,6 +11,7 @@ from .experts.store import parse_overrides
 from .room import KINDS
 
 DEPTH_KINDS = ("metric", "inverse")
+DEPTH_UNITS = ("auto", "metres", "trajectorycrafter")
 ROOMS = ("auto", *KINDS)
 
 
@@ -46,9 +47,10 @@ class Mark:
 class GenerateSettings:
     """What `generate` makes of which video.
 
-    audio: "track" or the path of a sound file, which begins where the video file begins. depth: "auto", "geometric", or
-    the path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale. fov_deg: horizontal field of view; None: by
-    the metadata, else 60. metres_per_unit: multiplies all lengths. max_points: of one frame. sound_source: what sounds, several
+    audio: "track" or the path of a sound file, which begins where the video file begins. depth: "auto", "geometric", a
+    depth model (`experts.catalogue`), or the path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale.
+    depth_units: of a model that knows no unit. fov_deg: horizontal field of view; None: by the metadata, else 60.
+    metres_per_unit: multiplies all lengths. max_points: of one frame. sound_source: what sounds, several
     things separated by ";". grounding: "auto", "motion" or a grounding model; tracker: "auto", "csrt" or a tracking model;
     keyframe_step: the grounding model is asked about every such frame at least; None: as often as it is worth it. model: local
     folders of models, "NAME=PATH" each. patch, dbscan_eps (metres), dbscan_min_samples: see `sources.trajectory`. room: what
@@ -65,6 +67,7 @@ class GenerateSettings:
     depth: str = "auto"
     depth_kind: str = "metric"
     depth_scale: float = 1000.0
+    depth_units: str = "auto"
     fov_deg: float | None = None
     eye_height_m: float = 1.6
     metres_per_unit: float | None = None
@@ -108,7 +111,7 @@ class GenerateSettings:
             "dbscan_min_samples": (1, 100_000),
             "keyframe_step": (1, 100_000),
         }
-        choices = {"depth_kind": DEPTH_KINDS, "room": ROOMS}
+        choices = {"depth_kind": DEPTH_KINDS, "depth_units": DEPTH_UNITS, "room": ROOMS}
         for key, value in data.items():
             if key in numbers:
                 data[key] = checks.number(value, key, *numbers[key])

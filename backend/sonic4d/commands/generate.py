@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: Parser) -> None:
-    from ..settings import DEPTH_KINDS, ROOMS, GenerateSettings
+    from ..settings import DEPTH_KINDS, DEPTH_UNITS, ROOMS, GenerateSettings
 
     add = Adder(parser, GenerateSettings)
     add("video", "anything that FFmpeg can read", metavar="VIDEO")
@@ -40,7 +40,12 @@ def add_options(parser: Parser) -> None:
     add("box", "a box around what sounds", metavar="X0,Y0,X1,Y1[@FRAME]", type=mark(4))
     group = parser.add_argument_group("depth and scale")
     add = Adder(group, GenerateSettings)
-    add("depth", "auto, geometric, or the path of depth maps (.npz, folder of PNG or EXR)")
+    add(
+        "depth",
+        f"auto, geometric, {_options('depth')}, or the path of depth maps (.npz, folder of PNG or EXR)",
+    )
+    text = "the scale of a depth model that knows no unit; auto: metres if a metric model is here"
+    add("depth_units", text, choices=DEPTH_UNITS)
     add("depth_kind", "what given depth maps hold", choices=DEPTH_KINDS)
     add("depth_scale", "integer values a metre in given PNG depth maps", type=float)
     text = "horizontal field of view in degrees; else by the metadata, else 60"
@@ -63,7 +68,7 @@ def add_options(parser: Parser) -> None:
     add("credits", "whom to credit for the video")
     add(
         "model",
-        "use a model from a local folder; may be repeated",
+        "take a model from a folder; NAME: a model, or a job such as depth; may be repeated",
         action="append",
         metavar="NAME=PATH",
     )

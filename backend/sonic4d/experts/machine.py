@@ -31,7 +31,14 @@ class Machine:
 
         if self.device == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return torch.float16 if self.device == "mps" else torch.float32
+        return self.half
+
+    @property
+    def half(self) -> Any:
+        """As `dtype`, for models that were made for float16."""
+        import torch
+
+        return torch.float16 if self.has_gpu else torch.float32
 
 
 def has_torch() -> bool:

@@ -49,6 +49,12 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, Path]:
             raise Sonic4DError(
                 "bad_option", f'model: "NAME=PATH" is expected, not "{text}".', "e.g. depth=folder"
             )
+        if name not in MODELS and all(name != model.job for model in MODELS.values()):
+            raise Sonic4DError(
+                "bad_option",
+                f'model: "{name}" is neither a model nor a job.',
+                f"Known models: {', '.join(MODELS)}.",
+            )
         overrides[name] = Path(path)
     return overrides
 

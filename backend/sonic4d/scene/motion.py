@@ -26,6 +26,7 @@ MIN_SHORT_SIDE = 64  # of the flow picture
 WORTH_WARPING_PX = 0.35
 STAGES_PER_FRAME = 14
 NOW_MOVING = 0.5
+MAX_STAYING = 0.75  # of all it ever covers, the share that a subject may cover at a time
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class MotionAnalysis:
     plate: Image | None
     never_seen: npt.NDArray[np.bool_] | None
     inlier_share: float
+
+    @property
+    def subject_stays(self) -> bool:
+        """Whether the largest mover stays in its place, like a talking head: half of it would end up in the plate."""
+        covered = self.labels == 1
+        areas = covered.sum(axis=(1, 2))
+        ever = covered.any(axis=0).sum()
+        return bool(areas.any() and np.median(areas[areas > 0]) > MAX_STAYING * ever)
 
 
 def analyse_motion(frames: Frames, monitor: Monitor) -> MotionAnalysis:

@@ -148,7 +148,10 @@ def test_removing_spares_what_others_need(into_cache: IntoCache, hollow: Hollow)
 
 
 def test_overrides() -> None:
-    assert store.parse_overrides(["depth=a/b", "x=c=d"]) == {"depth": Path("a/b"), "x": Path("c=d")}
+    found = store.parse_overrides(["depth=a/b", "depth-pro=c=d"])
+    assert found == {"depth": Path("a/b"), "depth-pro": Path("c=d")}
+    with pytest.raises(Sonic4DError, match='"dpeth" is neither'):
+        store.parse_overrides(["dpeth=a"])
     for text in ("depth", "=a", "depth="):
         with pytest.raises(Sonic4DError, match="NAME=PATH"):
             store.parse_overrides([text])

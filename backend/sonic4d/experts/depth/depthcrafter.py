@@ -49,13 +49,12 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 def load(ready: Ready, machine: Machine) -> DepthCrafter:
     unet, svd = ready.folders["unet"], ready.folders["svd"]
-    dtype = torch.float16 if machine.has_gpu else torch.float32
     clip = load_transformers(
-        CLIPVisionModelWithProjection, ready, svd / "image_encoder", machine, dtype
+        CLIPVisionModelWithProjection, ready, svd / "image_encoder", machine, machine.half
     )
     return DepthCrafter(
-        load_diffusers(UNetSpatioTemporalConditionModel, ready, unet, machine, dtype),
-        load_diffusers(AutoencoderKLTemporalDecoder, ready, svd / "vae", machine, dtype),
+        load_diffusers(UNetSpatioTemporalConditionModel, ready, unet, machine, machine.half),
+        load_diffusers(AutoencoderKLTemporalDecoder, ready, svd / "vae", machine, machine.half),
         clip.to("cpu"),
         EulerDiscreteScheduler.from_pretrained(str(svd / "scheduler"), local_files_only=True),
         machine,
@@ -70,14 +69,15 @@ def model_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     return rows, columns
 
 
-def long_sides(height: int, width: int, machine: Machine) -> list[int]:
+def model_sizes(height: int, width: int, machine: Machine) -> list[tuple[int, int]]:
     """Resolutions to try, the largest that memory should suffice for first."""
-    smaller = []
-    for side in LONG_SIDES:
-        rows, columns = model_size(height, width, side)
-        if rows * columns * GB_PER_PIXEL + GB_ALWAYS <= machine.memory_gb:
-            smaller.append(side)
-    return smaller or [LONG_SIDES[-1]]
+    sizes = list(dict.fromkeys(model_size(height, width, side) for side in LONG_SIDES))
+    fitting = [
+        (rows, columns)
+        for rows, columns in sizes
+        if rows * columns * GB_PER_PIXEL + GB_ALWAYS <= machine.memory_gb
+    ]
+    return fitting or [sizes[-1]]
 
 
 @dataclass
@@ -93,11 +93,10 @@ class DepthCrafter:
     overlap: int = OVERLAP
 
     def __call__(self, frames: Frames, monitor: Monitor) -> DepthEstimate:
-        height, width = frames.shape[1:3]
         values = with_less_memory(
-            long_sides(height, width, self.machine),
-            lambda side: self._maps(frames, model_size(height, width, side), monitor),
-            lambda side: f"{side} pixels",
+            model_sizes(*frames.shape[1:3], self.machine),
+            lambda size: self._maps(frames, size, monitor),
+            lambda size: f"pictures of {size[1]}x{size[0]} pixels",
             monitor,
         )
         return DepthEstimate(values, "disparity", steady=True)

@@ -35,12 +35,8 @@ WIDE = 1.78  # an aspect above which the shorter side shrinks: memory
 
 
 def load(ready: Ready, machine: Machine) -> VideoDepth:
-    network = load_transformers(VideoDepthAnything, ready, ready.folder, machine, _half(machine))
+    network = load_transformers(VideoDepthAnything, ready, ready.folder, machine, machine.half)
     return VideoDepth(network, machine)
-
-
-def _half(machine: Machine) -> torch.dtype:
-    return torch.float16 if machine.has_gpu else torch.float32
 
 
 @dataclass(frozen=True)

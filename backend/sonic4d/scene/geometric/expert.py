@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -12,9 +11,9 @@ from ...geometry.cameras import Intrinsics
 from ...monitor import Monitor
 from ..depth import DepthResult, Frames
 from ..flow import Map
+from ..in_frame import axis_ratio, frame_to_reference, in_frame, subject_in_frame, without_rim
 from ..motion import MotionAnalysis, working_size
 from ..movers import pixel_boxes
-from ..stabilise import enlargement
 from .background import background_points
 from .cameras import camera_poses, camera_rotations
 from .horizon import Horizon, find_horizon, sky_mask
@@ -26,8 +25,6 @@ FLAT_MOVE_LIMIT_DEG = 8.0
 MIN_FRAMES = 5
 MIN_GROUND_CLARITY = 0.5
 MAX_RESIDUAL_PX = 6.0  # of the working picture
-MAX_STAYING = 0.75  # of all it ever covers, the share that a subject may cover at a time
-GUIDED_ABOVE = 1.2  # times the working size: then outlines are drawn anew in the large picture
 
 
 _MOVES = (
@@ -83,7 +80,7 @@ def geometric_depth(
     count, height, width = frames.shape[:3]
     work_height, work_width = working_size(height, width)
     k = intrinsics.scaled(work_width, work_height)
-    layered = motion.is_static and not _stays(motion)
+    layered = motion.is_static and not motion.subject_stays
     background = _background(motion, layered, k, eye_height_m, monitor)
     view = background.view
     rotations, residual_px = camera_rotations(motion.to_reference, k)
@@ -106,23 +103,15 @@ def geometric_depth(
     ahead = inverse_distances(labels, background.inverse, view, monitor.check)
     depth_m = np.empty((count, height, width), np.float32)
     foreground = np.zeros((count, height, width), bool)
-    shrink = enlargement(work_width / width, work_height / height)
     for t in range(count):
         in_front = painted(labels[t], ahead[:, t], view, k.fy)
-        to_reference = motion.to_reference[t] @ shrink
-        subject = _in_frame((labels[t] > 0).astype(np.float32), to_reference, height, width)
-        if width > GUIDED_ABOVE * work_width and subject.any():
-            radius = round(4 * width / work_width)
-            subject = cv2.ximgproc.guidedFilter(
-                np.ascontiguousarray(frames[t]), subject, radius, 60.0
-            )
-        in_front = _in_frame(in_front, to_reference, height, width)
-        mask = (subject > 0.5) & (in_front > 0)
-        inverse = _in_frame(background.inverse, to_reference, height, width)
+        to_reference = frame_to_reference(motion.to_reference[t], frames[t], labels[t])
+        in_front = in_frame(in_front, to_reference, height, width)
+        mask = subject_in_frame(frames[t], labels[t], to_reference) & (in_front > 0)
+        inverse = in_frame(background.inverse, to_reference, height, width)
         inverse = np.where(mask, in_front, inverse)
-        depth_m[t] = _axis_ratio(rotations[t], to_reference, k, height, width) / inverse
-        # The outermost pixels are mixed with the background's colour.
-        foreground[t] = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        depth_m[t] = axis_ratio(rotations[t], to_reference, k, height, width) / inverse
+        foreground[t] = without_rim(mask)
         monitor.progress("depth", t + 1, count)
     points = None
     if layered:
@@ -140,13 +129,6 @@ def geometric_depth(
         assumptions=assumptions,
         warnings=tuple(warnings),
     )
-
-
-def _stays(motion: MotionAnalysis) -> bool:
-    """Whether the largest mover stays in its place, like a talking head: half of it would end up in the plate."""
-    covered = motion.labels == 1
-    areas = covered.sum(axis=(1, 2))
-    return areas.any() and np.median(areas[areas > 0]) > MAX_STAYING * covered.any(axis=0).sum()
 
 
 def _background(
@@ -172,31 +154,6 @@ def _background(
     inverse = background_layout(motion.plate, guide, view, ground, sky)
     monitor.check()
     return _Background(inverse, view, horizon)
-
-
-def _in_frame(picture: Map, to_reference: npt.NDArray[np.float64], height: int, width: int) -> Map:
-    """A map (h, w) of the stabilised picture as it lies in one frame (H, W)."""
-    return cv2.warpPerspective(
-        picture,
-        to_reference,
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-
-
-def _axis_ratio(
-    rotation: npt.NDArray[np.float64],
-    to_reference: npt.NDArray[np.float64],
-    k: Intrinsics,
-    height: int,
-    width: int,
-) -> Map:
-    """Depth along a frame's viewing axis over depth along the stabilised picture's, per pixel of the frame."""
-    column, row = np.arange(width), np.arange(height)[:, None]
-    x, y, w = (m[0] * column + m[1] * row + m[2] for m in to_reference)
-    ray_x, ray_y = (x / w + 0.5 - k.cx) / k.fx, (y / w + 0.5 - k.cy) / k.fy
-    return rotation[0, 2] * ray_x + rotation[1, 2] * ray_y + rotation[2, 2]
 
 
 def _pivot_depths(ahead: npt.NDArray[np.float64], background: Map) -> npt.NDArray[np.float64]:
