@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Whatever models the developer has, tests see none but their own.
+for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+    os.environ.pop(name, None)
+os.environ["HF_HOME"] = os.path.join(tempfile.gettempdir(), "sonic4d-tests-have-no-models")
 
 SOME_COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -14,8 +21,6 @@ SOME_COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture
 def user_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty caches of the hub (hub/) and of Sonic4D; returns the folder they lie in."""
-    for name in ("HF_HUB_CACHE", "HF_HOME", "HUGGINGFACE_HUB_CACHE"):
-        monkeypatch.delenv(name, raising=False)
     root = tmp_path / "caches"
     monkeypatch.setenv("HF_HOME", str(root))
     monkeypatch.setenv("XDG_CACHE_HOME", str(root / "user"))

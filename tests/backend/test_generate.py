@@ -188,7 +188,7 @@ def test_without_any_help(media: Path, tmp_path: Path) -> None:
     assert bundle.intrinsics.horizontal_fov_deg == pytest.approx(60)
     assert "60 degrees" in bundle.depth_info["assumptions"]["field_of_view"]
     assert bundle.provenance[2].name == "geometric"
-    assert "No depth model is installed" in bundle.provenance[2].reason
+    assert "No depth model is on this machine" in bundle.provenance[2].reason
     assert bundle.sources[0].found_by in ("motion", "sound")
     middle = bundle.sources[0].boxes[:, [0, 2]].mean(axis=1) * WIDTH
     seen = np.isfinite(middle)
@@ -465,7 +465,7 @@ def test_under_an_open_sky_only_the_ground_sounds_back(
         result = read_depth_maps(*args)
         return replace(result, assumptions={"horizon_found_by": horizon})
 
-    monkeypatch.setattr("sonic4d.generate.read_depth_maps", seen)
+    monkeypatch.setattr("sonic4d.depth_source.read_depth_maps", seen)
     bundle = read_bundle(generate(settings(media, tmp_path / "out", room=choice), SILENT))
     assert bundle.room.kind == kind
 
