@@ -75,6 +75,12 @@ def text(
     return value
 
 
+def texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise fail(where, f"a list of texts is expected, not {_short(value)}")
+    return tuple(text(entry, where) for entry in value)
+
+
 def frame_rate(value: Any, where: str) -> Fraction:
     """An exact rate written as a text: "24", "24000/1001"."""
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +14,12 @@ import numpy.typing as npt
 
 from . import __version__, checks
 from .bundle import BACKGROUND, SOURCE_VIDEO, Bundle, Expert, cloud_file, read_bundle
+from .experts.choose import choose, load
+from .experts.machine import this_machine
+from .experts.model import Model
+from .experts.protocols import Sampling
+from .experts.registry import of_job
+from .experts.store import is_cached, parse_overrides
 from .files import check_new_file, write_json
 from .geometry.cameras import Intrinsics
 from .geometry.ply import read_ply
@@ -21,13 +28,14 @@ from .monitor import Monitor
 from .protocol import Sonic4DError
 from .scene.depth import Frames, Points
 from .scene.fill import fill_holes
-from .scene.novel_view import NovelViewExpert, View
+from .scene.novel_view import Frame, View
 from .shot import Shot, read_shot
 
 AUTO, FILL = "auto", "fill"
 LICENCE = "GPL-3.0-or-later"
 MAX_SIDE_PX = 7680
 MAX_STEPS = 1000
+MIN_WORKING_PX, MAX_WORKING_PX = 32, 2048
 CLOUDS_KEPT = 4
 STAGE = "enhance"
 
@@ -37,9 +45,11 @@ class EnhanceSettings:
     """What `enhance` makes of which shot.
 
     expert: "auto", "fill" or a model's option. prompt: what the scene shows, for experts that read; None: a caption of
-    it if a captioner is installed. steps: of the expert's sampler, None for its own number. width_px: of the picture; None takes the
-    bundle's. audio: a finished sound file for the movie. lens: the camera's, if it isn't the source camera's. shown: which of
-    the bundle's frames each frame of the shot shows, counted from 0; None: the same.
+    it if a captioner is installed. steps: of the expert's sampler; working_size: "WIDTHxHEIGHT" that it paints, multiples of
+    16; None for its own. memory: "auto" or one of `experts.novel_view.memory.PRESETS`. model: "NAME=PATH" for folders to
+    take models from. width_px: of the picture; None takes the bundle's. audio: a finished sound file for the movie.
+    lens: the camera's, if it isn't the source camera's. shown: which of the bundle's frames each frame of the shot
+    shows, counted from 0; None: the same.
     """
 
     bundle: Path
@@ -49,6 +59,9 @@ class EnhanceSettings:
     prompt: str | None = None
     seed: int = 0
     steps: int | None = None
+    working_size: str | None = None
+    memory: str = AUTO
+    model: tuple[str, ...] = ()
     width_px: int | None = None
     audio: Path | None = None
     lens: Intrinsics | None = None
@@ -72,11 +85,29 @@ class EnhanceSettings:
                 data[key] = Intrinsics.from_json(value, key)
             elif key == "shown":
                 data[key] = _frame_list(value)
+            elif key == "model":
+                data[key] = checks.texts(value, key)
             elif key in ("bundle", "shot", "output", "audio"):
                 data[key] = Path(checks.text(value, key))
             else:
                 data[key] = checks.text(value, key)
-        return cls(**data)
+        settings = cls(**data)
+        settings.sampling()
+        return settings
+
+    def sampling(self) -> Sampling:
+        size = None
+        if self.working_size is not None:
+            match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", self.working_size)
+            size = (int(match[1]), int(match[2])) if match else (0, 0)
+            fits = all(MIN_WORKING_PX <= s <= MAX_WORKING_PX and s % 16 == 0 for s in size)
+            if not fits:
+                raise checks.fail(
+                    "working_size",
+                    f"WIDTHxHEIGHT in multiples of 16, {MIN_WORKING_PX} to {MAX_WORKING_PX}, is expected",
+                )
+        models = parse_overrides(self.model)
+        return Sampling(self.prompt, self.seed, self.steps, size, self.memory, models)
 
 
 def _frame_list(value: Any) -> tuple[int, ...]:
@@ -97,11 +128,11 @@ def enhance(settings: EnhanceSettings, monitor: Monitor) -> Path:
     check_new_file(settings.output)
     bundle, shot = read_bundle(settings.bundle), read_shot(settings.shot)
     view = _view(bundle, shot, settings, monitor)
-    expert, told = _expert(settings)
-    monitor.log(f"{told.name} {told.version} ({told.licence}): {told.reason}")
+    pictures, told = _expert(settings, view, monitor)
+    monitor.log(f"The picture is by {told.name}. {told.reason}")
     write_video(
         settings.output,
-        expert(view, monitor),
+        pictures,
         shot.frame_rate,
         settings.audio,
         monitor,
@@ -115,14 +146,45 @@ def enhance(settings: EnhanceSettings, monitor: Monitor) -> Path:
     return settings.output
 
 
-def _expert(settings: EnhanceSettings) -> tuple[NovelViewExpert, Expert]:
-    """The expert that was asked for, or the best there is."""
-    if settings.expert not in (AUTO, FILL):
-        raise checks.fail("expert", f'"{settings.expert[:60]}" is not one of {AUTO}, {FILL}')
+def _expert(
+    settings: EnhanceSettings, view: View, monitor: Monitor
+) -> tuple[Iterator[Frame], Expert]:
+    """The pictures, not yet painted, by the expert that was asked for or the best there is; and who that is."""
     reason = "Asked for."
-    if settings.expert == AUTO:
-        reason = "No novel-view model is installed; filling needs none. It invents nothing."
-    return fill_holes, Expert("picture", FILL, __version__, LICENCE, reason)
+    if settings.expert != FILL:
+        sampling = settings.sampling()
+        here = [model.name for model in of_job("novel_view") if is_cached(model)]
+        if settings.expert == AUTO and not here and not sampling.models:
+            reason = (
+                "No novel-view model is on this machine; filling needs none. It invents nothing."
+            )
+        else:
+            monitor.progress("loading", 0, 1)
+            machine = this_machine()
+            choice = choose("novel_view", settings.expert, sampling.models, machine)
+            for warning in choice.warnings:
+                monitor.log(warning, "warning")
+            if choice.ready is not None:
+                model = choice.ready.model
+                _tell_licence(model, monitor)
+                paint = load(choice.ready, machine)
+                expert = Expert(
+                    "picture", model.name, choice.ready.commit, model.licence_text, choice.reason
+                )
+                return paint(view, sampling, monitor), expert
+            reason = f"{choice.reason} Filling needs no model. It invents nothing."
+            monitor.log(reason, "warning")
+    return fill_holes(view, monitor), Expert("picture", FILL, __version__, LICENCE, reason)
+
+
+def _tell_licence(model: Model, monitor: Monitor) -> None:
+    if model.commercial:
+        monitor.log(f"{model.name} is under the licence {model.licence_text}.")
+    else:
+        monitor.log(
+            f"{model.name} is not for commercial use: {model.licence_text}.",
+            "warning",
+        )
 
 
 def _view(bundle: Bundle, shot: Shot, settings: EnhanceSettings, monitor: Monitor) -> View:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from ..monitor import Monitor
 from ..scene.depth import Frames
+from ..scene.novel_view import Frame, View
 
 Array = npt.NDArray[np.float64]
 
@@ -104,3 +106,24 @@ class AudioModel(Protocol):
     def __call__(
         self, video: SilentVideo, prompt: str, negative_prompt: str, seed: int, monitor: Monitor
     ) -> GeneratedSound: ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a novel-view model is to paint. prompt: what the scene shows; None: found out by a captioner, if there is one. steps, size
+    (width, height, multiples of 16): None for the model's own. memory: "auto" or one of `novel_view.memory.PRESETS`.
+    models: local folders to take models from (see `store.locate`)."""
+
+    prompt: str | None = None
+    seed: int = 0
+    steps: int | None = None
+    size: tuple[int, int] | None = None
+    memory: str = "auto"
+    models: Mapping[str, Path] = field(default_factory=dict)
+
+
+class NovelViewModel(Protocol):
+    """Yields a picture of the view's size for each frame of the shot. Before it loads anything it raises `Sonic4DError` if this
+    machine's memory can't suffice."""
+
+    def __call__(self, view: View, sampling: Sampling, monitor: Monitor) -> Iterator[Frame]: ...

@@ -30,7 +30,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def fill_holes(view: View, monitor: Monitor) -> Iterator[Frame]:
-    """The `NovelViewExpert` that needs no model. Every pixel of the render that shows a point stays as it is."""
+    """One picture of the view's size for each frame of the shot. Every pixel of the render that shows a point stays as it is."""
     filler = _Filler(view, _other_frames(view, monitor), [])
     keys = np.unique(np.linspace(0, view.frame_count - 1, KEY_FRAMES).round().astype(int))
     openings = []

@@ -1,17 +1,15 @@
-"""What a novel-view expert takes and gives (Stage I): a shot's camera before a scene, and pictures of what it sees."""
+"""What a novel-view expert works on (Stage I): a shot's camera before a scene of points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..geometry.cameras import Intrinsics
 from ..geometry.splat import Picture, splat
-from ..monitor import Monitor
 from .depth import Frames, Points
 
 Frame = npt.NDArray[np.uint8]  # (H, W, 3) RGB
@@ -45,9 +43,3 @@ class View:
         if self.background is not None:
             layers.append(self.background)
         return splat(layers, lens or self.lens, self.poses[frame])
-
-
-class NovelViewExpert(Protocol):
-    """One way from renders with holes to a video: yields one picture of the view's size for each frame of the shot."""
-
-    def __call__(self, view: View, monitor: Monitor) -> Iterator[Frame]: ...
