@@ -47,12 +47,20 @@ class Room:
         ]
         return np.array([[MATERIALS[name].absorption for name in axis] for axis in names])
 
-    def to_local(self, points: Array) -> Array:
-        """World points (..., 3) -> coordinates with a corner of the box at the origin and its edges along the axes."""
+    @property
+    def axes(self) -> Array:
+        """The directions of the box's edges in the world: columns (3, 3)."""
         turn = math.radians(self.yaw_deg)
         c, s = math.cos(turn), math.sin(turn)
-        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-        return (points - np.array(self.center)) @ rotation + np.array(self.size) / 2
+        return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+
+    def to_local(self, points: Array) -> Array:
+        """World points (..., 3) -> coordinates with a corner of the box at the origin and its edges along the axes."""
+        return (points - np.array(self.center)) @ self.axes + np.array(self.size) / 2
+
+    def to_world(self, points: Array) -> Array:
+        """The inverse of `to_local`."""
+        return (points - np.array(self.size) / 2) @ self.axes.T + np.array(self.center)
 
     def containing(self, points: Array, margin_m: float = MARGIN_M) -> Room:
         """The room, grown where needed so that world points (n, 3) lie at least `margin_m` inside. The floor may go down."""
@@ -61,11 +69,7 @@ class Room:
         high = np.maximum(local.max(axis=0) + margin_m, self.size)
         if not low.any() and (high == self.size).all():
             return self
-        turn = math.radians(self.yaw_deg)
-        c, s = math.cos(turn), math.sin(turn)
-        shift = (low + high - np.array(self.size)) / 2
-        moved = np.array([c * shift[0] - s * shift[1], s * shift[0] + c * shift[1], shift[2]])
-        center = np.array(self.center) + moved
+        center = np.array(self.center) + self.axes @ ((low + high - np.array(self.size)) / 2)
         return replace(self, center=tuple(center.tolist()), size=tuple((high - low).tolist()))
 
     def to_json(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from .heard_paths import HeardPaths
 from .hifi_scene import Paths, Scene
 from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
+from .occlusion import Occlusion
 from .parallel import Remembered, thread_count
 from .radiation import towards_listener
 from .receivers import Receiver
@@ -57,6 +58,11 @@ class EarlySound:
         reach_m = np.zeros(len(kinds))
         np.maximum.at(reach_m, self._kind, scene.reach_m)
         self._coloured = scene.coloured
+        self._occlusion = (
+            None
+            if scene.obstacles is None
+            else Occlusion(scene.obstacles, scene.images, scene.room)
+        )
         spectra = {
             coloured: make_octave_spectra(kinds, scene.longest_m, rate_hz)
             if coloured
@@ -199,3 +205,6 @@ class EarlySound:
         if directivity.pattern != "omni":
             gains = towards_listener(directivity, paths, source, self._scene.images, heard)
             heard.share[:] *= gains[:, :, None]
+        if self._occlusion is not None:
+            gains = self._occlusion.gains(paths, source, heard.times_s)
+            heard.share[:, : self._occlusion.count] *= gains[:, :, None]

@@ -16,6 +16,7 @@ from ..shot import Shot, ShotSource
 from .cuts import Stretch, find_cuts, stretches
 from .early_images import Images, Walls, make_images, make_walls
 from .enclosure import place_room
+from .obstacles import Obstacles, make_obstacles
 from .trajectories import control_points, orientation_keys, positions_at, rotations_at
 
 Array = npt.NDArray[np.float64]
@@ -68,11 +69,13 @@ class Scene:
     paths: list[Paths]
     directivities: list[Directivity]
     longest_m: float
+    obstacles: Obstacles | None
 
     @property
     def coloured(self) -> list[bool]:
         """Which sources' paths are changed one by one, in octave bands or at one ear (see `HeardPaths`)."""
-        return [directivity.pattern != "omni" for directivity in self.directivities]
+        hidden = self.obstacles is not None
+        return [hidden or directivity.pattern != "omni" for directivity in self.directivities]
 
     @property
     def reach_m(self) -> Array:
@@ -115,7 +118,8 @@ def place(shot: Shot, monitor: Monitor) -> Scene:
     ]
     directivities = [source.directivity for source in shot.sources]
     longest_m = _longest_m(room, walls is not None, order, local)
-    return Scene(room, walls, images, order, paths, directivities, longest_m)
+    obstacles = make_obstacles(shot.occluders)
+    return Scene(room, walls, images, order, paths, directivities, longest_m, obstacles)
 
 
 def _rotations(source: ShotSource, frames: int) -> Array:

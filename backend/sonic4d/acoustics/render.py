@@ -125,10 +125,12 @@ def _available(what: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _warn_of_what_is_left_out(shot: Shot, monitor: Monitor) -> None:
+    if shot.render.mode == "hifi":
+        return
     if shot.occluders:
-        monitor.log(f"The {shot.render.mode} mode doesn't render obstacles.", "warning")
+        monitor.log(f"The {shot.render.mode} mode knows no obstacles.", "warning")
     directive = [source.name for source in shot.sources if source.directivity.pattern != "omni"]
-    if directive and shot.render.mode != "hifi":
+    if directive:
         monitor.log(
             f"The {shot.render.mode} mode takes every source as omnidirectional, also {', '.join(directive)}.",
             "warning",
