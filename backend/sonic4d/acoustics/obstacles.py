@@ -62,7 +62,7 @@ def make_obstacles(occluders: Sequence[Occluder]) -> Obstacles | None:
     pieces, body = np.ascontiguousarray(pieces[order]), body[order]
     leaves = 1 << math.ceil(math.log2(-(-len(pieces) // _LEAF)))
     level = np.empty((leaves, 2, 3))
-    level[:, 0], level[:, 1] = np.inf, -np.inf  # what has no pieces is met by nothing
+    level[:] = pieces[-1, 0]  # leaves without pieces are points, which hardly anything meets
     starts = np.arange(0, len(pieces), _LEAF)
     level[: len(starts), 0] = np.minimum.reduceat(pieces.min(axis=1), starts)
     level[: len(starts), 1] = np.maximum.reduceat(pieces.max(axis=1), starts)
@@ -94,7 +94,7 @@ def _boxes(occluder: Occluder) -> Array:
     first = np.ones(len(cells), np.bool_)
     first[1:] = (np.diff(cells, axis=0) != [1, 0, 0]).any(axis=1)
     low = cells[first]
-    high = cells[np.append(first[1:], [True] * bool(len(cells)))] + 1
+    high = cells[np.append(first[1:], np.True_)[: len(cells)]] + 1
     return origin + size_m * np.stack((low, high, high), axis=1)
 
 
@@ -110,12 +110,12 @@ def _morton(points: Array) -> Indices:
 
 
 class Work(NamedTuple):
-    """Room for one thread to work in."""
+    """Room to work in. `leg` (4, 3): where a leg starts, its step, 1 / step, and its length."""
 
     stack: Indices
     hits: Array
     found: Array
-    step: Array
+    leg: Array
     legs: Array
 
 
@@ -125,65 +125,50 @@ def make_work() -> Work:
         np.empty(_STACK, np.int64),
         np.empty((_MOST_HITS, 4)),
         np.empty(3),
-        np.empty(3),
+        np.empty((4, 3)),
         np.empty((2, 2, 3)),
     )
 
 
-@njit(cache=True, nogil=True)
-def norm(v: Array) -> float:
-    return math.sqrt(v[0] ** 2 + v[1] ** 2 + v[2] ** 2)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _meets(boxes: Array, box: int, start: Array, step: Array, length: float, found: Array) -> bool:
-    """Whether a leg from `start` by `step` meets a box; from where to where (0 to 1) goes to found[0], found[1], and how
-    squarely it enters to found[2]."""
-    if boxes[box, 0, 0] > boxes[box, 1, 0]:
-        return False
-    enter, leave, facing = 0.0, 1.0, 0.0
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _meets(boxes: Array, box: int, leg: Array, found: Array, margin: float = 0.0) -> bool:
+    """Whether a leg (see `Work`) meets a box, larger by a margin all around; from where to where (0 to 1) goes to found[0], found[1], and the axis of the
+    face that it enters by to found[2]."""
+    enter, leave, face = 0.0, 1.0, -1
     for axis in range(3):
-        low, high = boxes[box, 0, axis], boxes[box, 1, axis]
-        if abs(step[axis]) < 1e-12:
-            if not low <= start[axis] <= high:
-                return False
-            continue
-        scale = 1 / step[axis]
-        first = (low - start[axis]) * scale
-        last = (high - start[axis]) * scale
+        first = (boxes[box, 0, axis] - margin - leg[0, axis]) * leg[2, axis]
+        last = (boxes[box, 1, axis] + margin - leg[0, axis]) * leg[2, axis]
         if first > last:
             first, last = last, first
         if first > enter:
-            enter, facing = first, abs(step[axis]) / length
+            enter, face = first, axis
         leave = min(leave, last)
-        if enter > leave:
-            return False
-    found[0], found[1], found[2] = enter, leave, facing
-    return True
+    found[0], found[1], found[2] = enter, leave, face
+    return enter <= leave
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pierces(
-    pieces: Array, piece: int, start: Array, step: Array, length: float, found: Array
-) -> bool:
-    """Whether a leg goes through a triangle (Möller and Trumbore, J. Graphics Tools 2, 1997); `found` as of `_meets`."""
+def _pierces(pieces: Array, piece: int, leg: Array, found: Array) -> bool:
+    """Whether a leg goes through a triangle (Möller and Trumbore, J. Graphics Tools 2, 1997): where, twice, and how squarely
+    go to `found`."""
+    sx, sy, sz, length = leg[1, 0], leg[1, 1], leg[1, 2], leg[3, 0]
     x, y, z = pieces[piece, 0, 0], pieces[piece, 0, 1], pieces[piece, 0, 2]
     ax, ay, az = pieces[piece, 1, 0] - x, pieces[piece, 1, 1] - y, pieces[piece, 1, 2] - z
     bx, by, bz = pieces[piece, 2, 0] - x, pieces[piece, 2, 1] - y, pieces[piece, 2, 2] - z
-    px = step[1] * bz - step[2] * by
-    py = step[2] * bx - step[0] * bz
-    pz = step[0] * by - step[1] * bx
+    px = sy * bz - sz * by
+    py = sz * bx - sx * bz
+    pz = sx * by - sy * bx
     determinant = ax * px + ay * py + az * pz
     nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     size = math.sqrt(nx * nx + ny * ny + nz * nz)
     if abs(determinant) <= 1e-12 * size * length:
         return False
-    tx, ty, tz = start[0] - x, start[1] - y, start[2] - z
+    tx, ty, tz = leg[0, 0] - x, leg[0, 1] - y, leg[0, 2] - z
     u = (tx * px + ty * py + tz * pz) / determinant
     if u < -1e-9 or u > 1 + 1e-9:
         return False
     qx, qy, qz = ty * az - tz * ay, tz * ax - tx * az, tx * ay - ty * ax
-    v = (step[0] * qx + step[1] * qy + step[2] * qz) / determinant
+    v = (sx * qx + sy * qy + sz * qz) / determinant
     if v < -1e-9 or u + v > 1 + 1e-9:
         return False
     where = (bx * qx + by * qy + bz * qz) / determinant
@@ -193,44 +178,74 @@ def _pierces(
     return True
 
 
-@njit(cache=True, nogil=True)
-def _find_hits(start: Array, length: float, obstacles: Obstacles, work: Work) -> int:
-    """All that a leg by `work.step` meets: rows of body, from, to, squareness, ordered by the first two, go to
-    `work.hits`. Returns how many."""
-    stack, hits, found, step = work.stack, work.hits, work.found, work.step
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_hits(obstacles: Obstacles, work: Work) -> int:
+    """All that `work.leg` meets: rows of body, from, to, squareness, ordered by the first two, go to `work.hits`. Returns
+    how many."""
+    stack, hits, found, leg = work.stack, work.hits, work.found, work.leg
+    pieces, bodies, nodes, kind = obstacles.pieces, obstacles.body, obstacles.nodes, obstacles.kind
     stack[0], waiting, count = 0, 1, 0
     inner = obstacles.leaves - 1
     while waiting:
         waiting -= 1
         node = stack[waiting]
-        if not _meets(obstacles.nodes, node, start, step, length, found):
+        if not _meets(nodes, node, leg, found):
             continue
         if node < inner:
             stack[waiting], stack[waiting + 1] = 2 * node + 1, 2 * node + 2
             waiting += 2
             continue
         first = (node - inner) * _LEAF
-        for piece in range(first, min(first + _LEAF, len(obstacles.pieces))):
-            body = obstacles.body[piece]
-            if obstacles.kind[body] == CELLS:
-                met = _meets(obstacles.pieces, piece, start, step, length, found)
-            else:
-                met = _pierces(obstacles.pieces, piece, start, step, length, found)
-            if not met:
+        for piece in range(first, min(first + _LEAF, len(pieces))):
+            body = bodies[piece]
+            if kind[body] == CELLS:
+                if not _meets(pieces, piece, leg, found):
+                    continue
+                face = int(found[2])
+                found[2] = 1.0 if face < 0 else abs(leg[1, face]) / leg[3, 0]
+            elif not _pierces(pieces, piece, leg, found):
                 continue
             place = count
             while place > 0 and (
                 hits[place - 1, 0] > body
                 or (hits[place - 1, 0] == body and hits[place - 1, 1] > found[0])
             ):
-                hits[place] = hits[place - 1]
+                for i in range(4):
+                    hits[place, i] = hits[place - 1, i]
                 place -= 1
             hits[place, 0] = body
-            hits[place, 1], hits[place, 2], hits[place, 3] = found[0], found[1], found[2]
+            for i in range(3):
+                hits[place, i + 1] = found[i]
             count += 1
             if count == len(hits):
                 return count
     return count
+
+
+@njit(cache=True, nogil=True)
+def _set_leg(start: Array, end: Array, leg: Array) -> None:
+    for i in range(3):
+        leg[0, i], leg[1, i] = start[i], end[i] - start[i]
+        leg[2, i] = 1 / leg[1, i] if abs(leg[1, i]) > 1e-12 else 1e12
+    leg[3, 0] = math.sqrt(leg[1, 0] ** 2 + leg[1, 1] ** 2 + leg[1, 2] ** 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def is_free(start: Array, end: Array, margin_m: float, obstacles: Obstacles, work: Work) -> bool:
+    """Whether nothing is within a margin of a straight leg. May be false all the same."""
+    stack, found, leg, nodes = work.stack, work.found, work.leg, obstacles.nodes
+    _set_leg(start, end, leg)
+    stack[0], waiting = 0, 1
+    while waiting:
+        waiting -= 1
+        node = stack[waiting]
+        if not _meets(nodes, node, leg, found, margin_m):
+            continue
+        if node >= obstacles.leaves - 1:
+            return False
+        stack[waiting], stack[waiting + 1] = 2 * node + 1, 2 * node + 2
+        waiting += 2
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -249,13 +264,12 @@ def meet(
     own_start, own_end: whether the leg ends there at a source or listener. `seen`: where along the leg (0 to 1) the first and
     the last pass are, and how squarely the first surface is met (0 to 1); unchanged if there is none.
     """
-    for i in range(3):
-        work.step[i] = end[i] - start[i]
-    length = norm(work.step)
+    hits, leg, kind = work.hits, work.leg, obstacles.kind
+    _set_leg(start, end, leg)
+    length = leg[3, 0]
     if length < 1e-9:
         return 0
-    hits, kind = work.hits, obstacles.kind
-    count = _find_hits(start, length, obstacles, work)
+    count = _find_hits(obstacles, work)
     near = _NEAREST_M / length
     passes, row = 0, 0
     first, last = 2.0, -1.0

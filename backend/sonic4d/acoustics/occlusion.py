@@ -19,7 +19,7 @@ from ..room import Room
 from .early_images import Images
 from .hifi_scene import Paths
 from .image_source import SPEED_OF_SOUND
-from .obstacles import Obstacles, Work, make_work, meet
+from .obstacles import Obstacles, Work, is_free, make_work, meet
 from .trajectories import positions_at
 
 Array = npt.NDArray[np.float64]
@@ -113,6 +113,18 @@ def _fold(start: Array, end: Array, plane: Array, legs: Array) -> int:
             legs[count, 1, i] = start[i] + high * (end[i] - start[i]) - 2 * near * plane[i]
         count += 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def _is_free(
+    start: Array, end: Array, margin_m: float, plane: Array, obstacles: Obstacles, work: Work
+) -> bool:
+    """`obstacles.is_free` of a way that may be reflected by a wall."""
+    legs = work.legs
+    for leg in range(_fold(start, end, plane, legs)):
+        if not is_free(legs[leg, 0], legs[leg, 1], margin_m, obstacles, work):
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -224,13 +236,16 @@ def weaken(
 
     planes (n, 4): the wall each path is reflected by, as a unit vector out of the room and a distance; infinite for none.
     """
+    work = make_work()
     for path in range(len(sources)):
         start, end, plane = sources[path], listeners[path], planes[path]
         gains[path] = 1
         distance_m = _distance(start, end)
         if distance_m < 1e-6:
             continue
-        work = make_work()
+        lit_m = _ring_m(_WIDEST_LIT_M, distance_m, 0.5)
+        if _is_free(start, end, lit_m, plane, obstacles, work):
+            continue
         loss, bent, seen = np.zeros(8), np.zeros(8), np.zeros(3)
         corner, axes = np.empty(3), np.empty((2, 3))
         met = _meet_folded(start, end, True, True, plane, obstacles, work, loss, seen)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..directivity import Directivity
 from ..monitor import SILENT
+from ..occluders import Occluder
 from ..room import Room
 from ..shot import RenderSettings, Shot, ShotSource
 from .hifi import render_hifi
@@ -36,15 +37,17 @@ def warm_up() -> None:
     )
     sound = np.random.default_rng(0).standard_normal(shot.sample_count).astype(np.float32)
     render_paper(shot, [sound], SILENT)
-    for audio_format, directivity in (
-        ("binaural", Directivity()),
-        ("ambix1", Directivity("voice")),
+    obstacle = Occluder("dust", "points", {"points": positions[:1]}, (1.0,) * 8, cell_m=0.01)
+    for audio_format, directivity, occluders in (
+        ("binaural", Directivity(), ()),
+        ("ambix1", Directivity("voice"), (obstacle,)),
     ):
         render_hifi(
             replace(
                 shot,
                 render=RenderSettings(format=audio_format),
                 sources=(replace(source, directivity=directivity),),
+                occluders=occluders,
             ),
             [sound],
             SILENT,
