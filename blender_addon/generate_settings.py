@@ -29,7 +29,7 @@ def choices(flags: set[str]) -> dict[str, Any]:
     return {
         "sound_source": StringProperty(
             name="Sound source",
-            description="What makes the sound, in words, such as helicopter; empty to find it by its motion",
+            description='What makes the sound, in words, such as helicopter, or several: "a dog; a car"; empty to find it by its motion',
             options=flags,
         ),
         "point": StringProperty(

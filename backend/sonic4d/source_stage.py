@@ -88,8 +88,10 @@ def sources_of_shot(
 ) -> Sources:
     """Find the sources in the picture (`sources.find`) and in the world (`sources.trajectory`). Raises `Sonic4DError`."""
     monitor.progress("source", 0, 1)
-    model, track = experts.load()
-    finders = Finders(model, experts.required, track or track_box)
+    loaded = experts.load()
+    chosen = loaded.chosen
+    required = "grounding" in chosen.required
+    finders = Finders(loaded.model, required, chosen.why, loaded.track or track_box)
     findings = find_sources(shot.frames, mono, shot.frame_rate, motion, wanted, finders, monitor)
     names = _names(findings)
     tracks = []
@@ -120,7 +122,7 @@ def sources_of_shot(
     if len(tracks) > 1:
         warnings.append(SHARED_SOUND)
     return Sources(
-        tuple(tracks), tuple(_provenance(findings, experts)), (*experts.warnings, *warnings)
+        tuple(tracks), tuple(_provenance(findings, chosen)), (*chosen.warnings, *warnings)
     )
 
 
@@ -141,12 +143,12 @@ def _audio_file(name: str) -> str:
 def _provenance(findings: Sequence[Finding], experts: Chosen) -> list[Expert]:
     entries = []
     for finding in findings:
-        by_model = finding.found_by == "words" and experts.ready is not None
-        ready = experts.ready if by_model else None
-        reason = f"{experts.why} {finding.reason}".strip() if by_model else finding.reason
-        entries.append(_expert("source", finding.found_by, ready, reason))
-    if experts.tracked_by is not None:
-        entries.append(_expert("tracking", "", experts.tracked_by, "Followed what was found."))
+        by_model = finding.found_by == "words"
+        reason = f"{experts.why} {finding.reason}" if by_model else finding.reason
+        model = experts.grounding if by_model else None
+        entries.append(_expert("source", finding.found_by, model, reason))
+    if experts.tracking is not None:
+        entries.append(_expert("tracking", "", experts.tracking, "Followed what was found."))
     return entries
 
 

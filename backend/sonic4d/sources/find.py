@@ -45,10 +45,11 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class Finders:
-    """The experts for it. model: finds by words, or None; required: nothing else may take its place."""
+    """The experts for it. model: finds by words, or None, then why_not says why; required: nothing else may take its place."""
 
     model: GroundingModel | None = None
     required: bool = False
+    why_not: str = ""
     track: TrackingModel = track_box
 
 
@@ -104,8 +105,8 @@ def find_sources(
     elif settings.words:
         what = " and ".join(f'"{phrase}"' for phrase in settings.words)
         warnings = (
-            f"No model for finding {what} by words is used: the source was looked for by motion and "
-            f"sound instead. {MARK_HINT}",
+            f"{finders.why_not} What sounds was looked for by motion and sound instead, not by the "
+            f"words {what}. {MARK_HINT}".lstrip(),
         )
     monitor.check()
     choice = choose_mover(motion.movers, mono, frame_rate)

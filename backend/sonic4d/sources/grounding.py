@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ..experts.protocols import Detection, GroundingModel
+from ..experts.running import with_less_memory
 from ..monitor import Monitor
 from ..scene.depth import Frames
 
@@ -19,6 +21,7 @@ MAX_WORDS = 200  # characters
 # Boxes that overlap more than this (intersection over union) show the same thing.
 SAME_THING = 0.5
 MAX_DETECTIONS = 5  # in one picture
+PICTURE_SIZES = (1.0, 0.7, 0.5)  # what is tried one after the other where memory doesn't suffice
 
 
 def split_words(text: str | None) -> tuple[str, ...]:
@@ -38,17 +41,36 @@ def detections(
     frames: Frames,
     indices: list[int],
     words: str | None,
-    expert: GroundingModel,
+    model: GroundingModel,
     monitor: Monitor,
 ) -> dict[int, list[Detection]]:
-    """What the expert finds on each of the frames `indices`; boxes that can't be are left out."""
+    """What the model finds on each of the frames `indices`, in smaller pictures where memory doesn't suffice; boxes that can't
+    be are left out."""
     found = {}
+    sizes = list(PICTURE_SIZES)
     for done, index in enumerate(indices):
         monitor.progress("grounding", done, len(indices), words or "")
-        answers = expert(np.ascontiguousarray(frames[index]), words, monitor)
+
+        def ask(size: float, index: int = index) -> list[Detection]:
+            while sizes[0] > size:
+                del sizes[0]  # what was too much for one picture is too much for the next
+            return model(_scaled(frames[index], size), words, monitor)
+
+        answers = with_less_memory(tuple(sizes), ask, _describe, monitor)
         found[index] = distinct([answer for answer in answers if _possible(answer)])
     monitor.progress("grounding", len(indices), len(indices), words or "")
     return found
+
+
+def _scaled(frame: npt.NDArray[np.uint8], size: float) -> npt.NDArray[np.uint8]:
+    frame = np.ascontiguousarray(frame)
+    if size == 1:
+        return frame
+    return cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA)
+
+
+def _describe(size: float) -> str:
+    return "whole pictures" if size == 1 else f"pictures of {size:.0%} of their size"
 
 
 def distinct(found: list[Detection]) -> list[Detection]:

@@ -46,7 +46,15 @@ def find(
     frames: np.ndarray, settings: SourceSettings, motion: MotionAnalysis | None = None
 ) -> Finding:
     motion = analysis_of(frames) if motion is None else motion
-    (finding,) = find_sources(frames, np.zeros(48000), RATE, motion, settings, Finders(), SILENT)
+    (finding,) = find_sources(
+        frames,
+        np.zeros(48000),
+        RATE,
+        motion,
+        settings,
+        Finders(why_not="No model is here."),
+        SILENT,
+    )
     return finding
 
 
@@ -122,6 +130,7 @@ def test_words_without_a_model_fall_back_with_a_warning(clip: Clip) -> None:
     finding = find(frames, asked(words=("helicopter",)), analysis_of(frames, truth))
     assert finding.found_by == "motion"
     assert len(finding.warnings) == 1
+    assert finding.warnings[0].startswith("No model is here. What sounds was looked for by motion")
     assert "helicopter" in finding.warnings[0]
 
 

@@ -17,6 +17,7 @@ import pytest
 from sonic4d.bundle import Bundle, read_bundle
 from sonic4d.cli import main
 from sonic4d.experts.grounding import answers
+from sonic4d.experts.grounding.grounding_dino import GroundingDino
 from sonic4d.experts.registry import find
 from sonic4d.jobs import run_job
 from tiny_grounding import LAST, LEFT, RIGHT
@@ -126,7 +127,8 @@ def test_auto_without_models_says_what_it_does(generate: Generate, tmp_path: Pat
     assert generate("--sound-source", "a red square") == 0
     made = bundle(tmp_path)
     assert made.sources[0].found_by in ("motion", "sound")
-    assert any('"a red square" by words is used' in warning for warning in made.warnings)
+    (warning,) = (text for text in made.warnings if '"a red square"' in text)
+    assert "sonic4d models download grounding-dino-tiny" in warning
 
 
 def test_nothing_found(
@@ -200,6 +202,30 @@ def test_a_model_that_is_not_here(generate: Generate, capsys: Any) -> None:
     error = capsys.readouterr().err
     assert "not for commercial use" in error
     assert "sonic4d models download grounding-gpt" in error
+
+
+def test_too_little_memory_for_whole_pictures(
+    folder_of: Callable[[str], Path],
+    generate: Generate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    widths = []
+    answer = GroundingDino.__call__
+
+    def short_of_memory(self: GroundingDino, picture: np.ndarray, *rest: Any) -> Any:
+        widths.append(picture.shape[1])
+        if picture.shape[1] > 100:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 byte")
+        return answer(self, picture, *rest)
+
+    monkeypatch.setattr(GroundingDino, "__call__", short_of_memory)
+    model = ("--model", f"grounding-dino-tiny={folder_of('grounding_dino')}")
+    assert generate("--sound-source", "a dog", *model) == 0
+    assert widths == [128, 90, 90]
+    assert "going on with pictures of 70% of their size" in capsys.readouterr().err
+    assert bundle(tmp_path).sources[0].found_by == "words"
 
 
 def test_cancelled_while_it_answers(learnt: Callable, media: Path, tmp_path: Path) -> None:

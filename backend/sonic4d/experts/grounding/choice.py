@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,48 @@ CSRT = "csrt"  # no tracking model: the correlation filter
 
 @dataclass(frozen=True)
 class Chosen:
-    """What was chosen for finding the source; None where no model is used, then `why_not` says why.
-
-    required: the grounding model was asked for by name. ready, tracked_by: for the provenance.
+    """What was chosen for a source. grounding, tracking: the models, or None where none is used; required: the jobs whose
+    model was asked for by name. why: the choice of the grounding model, or why there is none.
     """
 
-    ready: Ready | None
-    tracked_by: Ready | None
-    required: bool
+    grounding: Ready | None
+    tracking: Ready | None
+    required: frozenset[Job]
     why: str
     warnings: tuple[str, ...]
     machine: Machine | None
 
-    def load(self) -> tuple[GroundingModel | None, TrackingModel | None]:
-        """The models, loaded. Raises `Sonic4DError`."""
-        return self._loaded(self.ready), self._loaded(self.tracked_by)
+    def load(self) -> Loaded:
+        """Raises `Sonic4DError` where a model can't be loaded that was asked for by name; else goes on without it."""
+        warnings = list(self.warnings)
+        loaded: dict[Job, Any] = {}
+        for job, ready in self._models():
+            if ready is None or self.machine is None:
+                continue
+            try:
+                loaded[job] = load(ready, self.machine)
+            except Sonic4DError as error:
+                if job in self.required:
+                    raise
+                warnings.append(f"{error.message} The source is found and followed without it.")
+        chosen = {job: ready if job in loaded else None for job, ready in self._models()}
+        return Loaded(
+            loaded.get("grounding"),
+            loaded.get("tracking"),
+            replace(self, **chosen, warnings=tuple(warnings)),
+        )
 
-    def _loaded(self, ready: Ready | None) -> Any:
-        return load(ready, self.machine) if ready is not None and self.machine is not None else None
+    def _models(self) -> tuple[tuple[Job, Ready | None], ...]:
+        return (("grounding", self.grounding), ("tracking", self.tracking))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The models that could be loaded, and what is left of the choice."""
+
+    model: GroundingModel | None
+    track: TrackingModel | None
+    chosen: Chosen
 
 
 def choose_experts(
@@ -54,7 +78,8 @@ def choose_experts(
         if not needed or option == nothing:
             return Choice(None, "")
         if option == AUTO and not _any_at_hand(job, overrides):
-            return Choice(None, f"No {job} model is on this machine.")
+            how = f"to download one, run: sonic4d models download {of_job(job)[0].name}"
+            return Choice(None, f"No {job} model is on this machine ({how}).")
         machine = machine or this_machine()
         return choose(
             job, option, overrides, machine, lambda model: suits_words or not model.needs_words
@@ -68,10 +93,11 @@ def choose_experts(
             'Say what sounds, e.g. --sound-source "a helicopter".',
         )
     followed = chosen("tracking", tracker, CSRT, True, True)
+    asked = (("grounding", grounding, MOTION), ("tracking", tracker, CSRT))
     return Chosen(
         found.ready,
         followed.ready,
-        grounding not in (AUTO, MOTION),
+        frozenset(job for job, option, nothing in asked if option not in (AUTO, nothing)),
         found.reason,
         (*found.warnings, *followed.warnings),
         machine,
