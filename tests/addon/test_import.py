@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import math
 from pathlib import Path
 
@@ -140,6 +141,23 @@ def test_source_is_where_the_bundle_says(root: bpy.types.Object) -> None:
     assert settings.confidence == pytest.approx(0.5)
     path = child(root, "bird path").data.splines[0]
     np.testing.assert_allclose([point.co[:3] for point in path.points], want, atol=1e-6)
+
+
+def test_each_of_several_sources_is_an_object(bundle: Path) -> None:
+    """Two sources that share one sound, as a clip with one track gives them."""
+    path = bundle / "bundle.json"
+    data = json.loads(path.read_text())
+    bird = data["sources"][0]
+    away = [[x + 1, y, z] for x, y, z in bird["positions"]]
+    data["sources"].append({**bird, "name": "bird 2", "positions": away, "found_by": "words"})
+    path.write_text(json.dumps(data))
+    root = import_again(bundle)
+    sources = [item for item in root.children if item.sonic4d.is_source]
+    assert [item.name for item in sources] == ["bird", "bird 2"]
+    assert [item.sonic4d.found_by for item in sources][1] == "by its description"
+    assert len({item.sonic4d.audio_path for item in sources}) == 1
+    first, second = (world_matrix(item, 2)[:3, 3] for item in sources)
+    assert np.linalg.norm(second - first) == pytest.approx(1, abs=1e-5)
 
 
 def test_keyframes_can_be_edited(root: bpy.types.Object) -> None:
