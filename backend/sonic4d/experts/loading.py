@@ -26,6 +26,11 @@ def load_diffusers(
     return _load(kind, ready, folder, **options)
 
 
+def load_processor(kind: Any, ready: Ready, folder: Path) -> Any:
+    """What stands beside the weights: `kind` is a tokenizer, a picture processor or a configuration. Raises `Sonic4DError`."""
+    return _read(kind, ready, folder)
+
+
 def _variant(folder: Path) -> str | None:
     """A folder may hold the half-precision variant alone."""
     names = [path.name for path in folder.glob("*.safetensors")]
@@ -38,15 +43,22 @@ def _load(kind: Any, ready: Ready, folder: Path, **options: Any) -> Any:
 
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()  # ours is the only one on the user's terminal
+    model = _read(kind, ready, folder, use_safetensors=True, **options)
+    return model.eval().requires_grad_(False)
+
+
+def _read(kind: Any, ready: Ready, folder: Path, **options: Any) -> Any:
     try:
-        model = kind.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, **options
-        )
+        return kind.from_pretrained(str(folder), local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no reason"
-        raise Sonic4DError(
-            "bad_model",
-            f"{folder} can't be loaded as {ready.model.name}: {reason.rstrip('.')}.",
-            f"Give another folder, or run: sonic4d models download {ready.model.name}",
-        ) from None
-    return model.eval().requires_grad_(False)
+        raise bad_model(ready, folder, reason.rstrip(".")) from None
+
+
+def bad_model(ready: Ready, folder: Path, why: str) -> Sonic4DError:
+    """What to tell of a folder whose files don't do."""
+    return Sonic4DError(
+        "bad_model",
+        f"{folder} can't be loaded as {ready.model.name}: {why}.",
+        f"Give another folder, or run: sonic4d models download {ready.model.name}",
+    )

@@ -12,12 +12,11 @@ from transformers import (
 )
 
 from ...monitor import Monitor
-from ..loading import load_transformers
+from ..loading import load_processor, load_transformers
 from ..machine import Machine
 from ..protocols import Detection
 from ..running import stoppable
 from ..store import Ready
-from .processors import load_processor
 
 # The authors' demo keeps boxes above 0.35; a source that is half hidden falls below, and what was found is ranked later.
 MIN_SCORE = 0.3

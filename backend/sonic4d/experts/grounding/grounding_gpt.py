@@ -12,6 +12,7 @@ import torch
 from transformers import AddedToken, AutoTokenizer, CLIPImageProcessor
 
 from ...monitor import Monitor
+from ..loading import load_processor
 from ..machine import Machine
 from ..protocols import Detection
 from ..running import stoppable
@@ -19,7 +20,6 @@ from ..store import Ready
 from . import answers
 from .box_text import grounding_gpt_boxes, padded_square
 from .grounding_gpt_weights import load_llava
-from .processors import load_processor
 
 SYSTEM = (
     "A chat between a curious human and an artificial intelligence assistant. "

@@ -12,9 +12,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
+from ..loading import bad_model, load_processor
 from ..machine import Machine
 from ..store import Ready
-from .processors import bad_model, load_processor
 
 # What the authors' checkpoint calls the parts that are used, and what LLaVA does.
 RENAMED = {

@@ -8,14 +8,13 @@ import torch
 from transformers import AutoImageProcessor, AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from ...monitor import Monitor
-from ..loading import load_transformers
+from ..loading import load_processor, load_transformers
 from ..machine import Machine
 from ..protocols import Detection
 from ..running import stoppable
 from ..store import Ready
 from . import answers
 from .box_text import qwen_boxes
-from .processors import load_processor
 
 FORM = 'Answer in JSON: [{"bbox_2d": [x1, y1, x2, y2], "label": "what it is"}], nothing else.'
 BY_SOUND = (
