@@ -111,6 +111,28 @@ def _evaluate(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return evaluate(settings, monitor)
 
 
+def _starss23(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    from .evaluate.settings import StarssSettings
+
+    settings = _settings(StarssSettings.from_json, parameters)
+    monitor.progress("loading", 0, 1)
+    from .evaluate.starss23 import evaluate_starss23
+
+    monitor.progress("loading", 1, 1)
+    return evaluate_starss23(settings, monitor)
+
+
+def _listen(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    from .evaluate.settings import ListenSettings
+
+    settings = _settings(ListenSettings.from_json, parameters)
+    monitor.progress("loading", 0, 1)
+    from .evaluate.listen import listen
+
+    monitor.progress("loading", 1, 1)
+    return listen(settings, monitor)
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -129,6 +151,8 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "retrack": _retrack,
     "make-set": _make_set,
     "evaluate": _evaluate,
+    "starss23": _starss23,
+    "listen": _listen,
 }
 
 

@@ -34,6 +34,10 @@ def add_options(parser: Parser) -> None:
     _make_set_options(subparsers.add_parser("make-set", help=text, description=text))
     text = "evaluate everything on such scenes and write report.html (long)"
     _run_options(subparsers.add_parser("run", help=text, description=text))
+    text = "find instruments in a copy of STARSS23 and score where they are found (long)"
+    _starss_options(subparsers.add_parser("starss23", help=text, description=text))
+    text = "tell what DCASE2024's SELDnet hears in AmbiX sound, as a label file"
+    _listen_options(subparsers.add_parser("listen", help=text, description=text))
     text = "make a listening test: a page for any browser, no server needed"
     kit = subparsers.add_parser("listening-test", help=text, description=text)
     kit.add_argument(
@@ -68,6 +72,24 @@ def _run_options(parser: Parser) -> None:
     add("set", "the set that make-set made", metavar="SET")
     add("output", "the folder to make", "-o", required=True)
     add("scenes", "only these, joined by commas", metavar="NAMES")
+
+
+def _starss_options(parser: Parser) -> None:
+    from ..evaluate.settings import StarssSettings
+
+    add = Adder(parser, StarssSettings)
+    add("folder", "holds metadata_dev, foa_dev and video_dev", metavar="STARSS23")
+    add("output", "the folder to make", "-o", required=True)
+    add("limit", "clips at most", type=int)
+
+
+def _listen_options(parser: Parser) -> None:
+    from ..evaluate.settings import ListenSettings
+
+    add = Adder(parser, ListenSettings)
+    add("audio", "first-order AmbiX or more", metavar="AMBIX.wav")
+    add("weights", "3_1_dev_split0_multiaccdoa_foa_model.h5", required=True)
+    add("output", "the label file to write (.csv)", "-o", required=True)
 
 
 def run(arguments: dict[str, Any]) -> int:

@@ -87,7 +87,7 @@ def load_seldnet(weights: Path) -> SeldNet:
             "missing_file", f"There is no file {weights}.", "Check the path."
         ) from None
     except Exception as error:  # whatever a foreign file makes torch raise
-        reason = str(error).splitlines()[0][:200]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise Sonic4DError(
             "bad_weights",
             f"{weights} holds no weights of DCASE2024's SELDnet for first-order Ambisonics: {reason}",

@@ -46,6 +46,36 @@ class EvaluateSettings:
         return cls(*paths, _names(data.get("scenes", "")))
 
 
+@dataclass(frozen=True)
+class StarssSettings:
+    """`folder`: a copy of STARSS23; `output`: the folder to make; `limit`: how many clips at most."""
+
+    folder: Path
+    output: Path
+    limit: int = 100
+
+    @classmethod
+    def from_json(cls, data: Any) -> StarssSettings:
+        data = checks.fields(data, "starss23 job", ("folder", "output"), ("limit",))
+        paths = (Path(checks.text(data[key], key)) for key in ("folder", "output"))
+        return cls(*paths, checks.integer(data.get("limit", cls.limit), "limit", 1, 100_000))
+
+
+@dataclass(frozen=True)
+class ListenSettings:
+    """`audio`: AmbiX of first order or more; `weights`: of DCASE2024's SELDnet; `output`: the label file to write."""
+
+    audio: Path
+    weights: Path
+    output: Path
+
+    @classmethod
+    def from_json(cls, data: Any) -> ListenSettings:
+        names = tuple(entry.name for entry in fields(cls))
+        data = checks.fields(data, "listen job", names)
+        return cls(*(Path(checks.text(data[name], name)) for name in names))
+
+
 def _names(text: Any, known: tuple[str, ...] | None = None) -> tuple[str, ...]:
     names = checks.text(text, "scenes", allow_empty=True).split(",")
     return tuple(checks.text(name.strip(), "scenes", known) for name in names if name.strip())
