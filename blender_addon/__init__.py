@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cli, preferences, properties, scene, tasks
+from . import cli, live, preferences, properties, scene, tasks
 from .operators import (
     camera_moves,
     correct_track,
@@ -10,24 +10,37 @@ from .operators import (
     generate,
     import_bundle,
     install_backend,
+    manage_sources,
+    manage_takes,
     models,
     pick_source,
     render_audio,
     video,
 )
-from .ui import audio_panels, export_panel, generate_panel, panels, track_panel
+from .ui import (
+    audio_panels,
+    export_panel,
+    generate_panel,
+    panels,
+    source_panels,
+    take_panels,
+    track_panel,
+)
 
 # In the order of registration; each has register() and unregister().
 MODULES = (
     properties,
     scene,
     tasks,
+    live,
     import_bundle,
     camera_moves,
     generate,
     video,
     pick_source,
     correct_track,
+    manage_sources,
+    manage_takes,
     render_audio,
     export_shot,
     install_backend,
@@ -35,7 +48,9 @@ MODULES = (
     panels,
     generate_panel,
     track_panel,
+    source_panels,
     audio_panels,
+    take_panels,
     export_panel,
     preferences,
     cli,

@@ -11,6 +11,14 @@ ADDON = __package__.rpartition(".")[0]
 EEVEE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
 
 
+def shown_scene(context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene that an editor is about: from 5.0 on a sequencer may show another one than the window."""
+    area = context.area
+    if area is not None and area.type == "SEQUENCE_EDITOR":
+        return getattr(context, "sequencer_scene", None) or context.scene
+    return context.scene
+
+
 def set_video_output(settings: bpy.types.ImageFormatSettings) -> None:
     """Choose a movie file as render output. From 5.0 on the media type has to be set first."""
     if hasattr(settings, "media_type"):
@@ -70,3 +78,16 @@ def channelbag(owner: bpy.types.ID) -> bpy.types.ActionChannelbag:
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
     return strip.channelbag(animation.action_slot, ensure=True)
+
+
+def find_curve(owner: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCurve | None:
+    """The animation curve of a property, if it has one."""
+    animation = owner.animation_data
+    if animation is None or animation.action is None or animation.action_slot is None:
+        return None
+    bags = (
+        strip.channelbag(animation.action_slot)
+        for layer in animation.action.layers
+        for strip in layer.strips
+    )
+    return next((bag.fcurves.find(path, index=index) for bag in bags if bag is not None), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import (
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -13,8 +14,12 @@ from bpy.props import (
     StringProperty,
 )
 
+from . import live
 from .export.settings import SONIC4D_ExportSettings
 from .generate_settings import SONIC4D_GenerateSettings
+from .sequencer import take_list
+from .take_settings import SONIC4D_Take
+from .wall_settings import SONIC4D_WallSettings
 
 # Lets "//" stand for the folder of the .blend file.
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
@@ -38,6 +43,15 @@ NORMALIZE_KINDS = (
     ("peak", "Peak", "Bring the loudest sample to full scale"),
     ("none", "Off", "Keep the level that the distances give"),
 )
+DIRECTIVITIES = (
+    ("omni", "All around", "Equally loud in every direction"),
+    ("subcardioid", "Subcardioid", "A little quieter behind"),
+    ("cardioid", "Cardioid", "Silent behind"),
+    ("supercardioid", "Supercardioid", "Mostly forward, a little behind"),
+    ("hypercardioid", "Hypercardioid", "Forward, and some behind"),
+    ("figure_of_eight", "Figure of eight", "Forward and behind, silent at the sides"),
+    ("voice", "Voice", "As a person who speaks: the higher, the more forward"),
+)
 MOVES = (
     ("static", "Static", "Stay at the source camera"),
     ("offset", "Offset", "Stand beside the source camera"),
@@ -60,6 +74,22 @@ def _is_camera(_settings: bpy.types.PropertyGroup, candidate: bpy.types.Object) 
 
 def _is_box(_settings: bpy.types.PropertyGroup, candidate: bpy.types.Object) -> bool:
     return candidate.type in {"EMPTY", "MESH"}
+
+
+def _hear_active_take(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    take_list.hear(settings.id_data)
+
+
+def _show_active_source(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """Select the object that was clicked in the list of sources."""
+    objects = settings.id_data.objects
+    layer = context.view_layer
+    if settings.active_source < len(objects) and layer is not None:
+        chosen = objects[settings.active_source]
+        if chosen.name in layer.objects:
+            for item in layer.objects:
+                item.select_set(item == chosen)
+            layer.objects.active = chosen
 
 
 def _get_scale(settings: bpy.types.PropertyGroup) -> float:
@@ -89,6 +119,18 @@ class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
         description="Make the sound louder or quieter, in decibels",
         soft_min=-40,
         soft_max=20,
+    )
+    loop: BoolProperty(name="Loop", description="Repeat the sound without end")
+    directivity: EnumProperty(
+        name="Directivity",
+        description="Where the sound is radiated to; forward is the object's local -Z, as with Speakers",
+        items=DIRECTIVITIES,
+    )
+    mute: BoolProperty(name="Mute", description="Leave this source out of the sound")
+    solo: BoolProperty(name="Solo", description="Hear only the sources that are soloed")
+    hushed: BoolProperty(
+        name="In the take",
+        description="Blender doesn't play this Speaker: its sound is in the take",
     )
     found_by: StringProperty(name="Found by", description="How the source was found in the video")
     confidence: FloatProperty(
@@ -174,6 +216,26 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
     move_text: StringProperty(
         name="Text", description='A move such as "x+1.5 & phi+5"', default="x+1.5 & phi+5"
     )
+    # Listener
+    listener: PointerProperty(
+        name="Listener",
+        description="Who listens; without one, the scene's camera and the cameras of its markers. "
+        "Other objects look along their local +Y",
+        type=bpy.types.Object,
+    )
+    head_offset_m: FloatVectorProperty(
+        name="Head offset",
+        description="How far the head is to the right, up and forward of the camera, in metres",
+        soft_min=-2,
+        soft_max=2,
+    )
+    # Sources
+    active_source: IntProperty(
+        name="Source",
+        description="The source shown below the list",
+        min=0,
+        update=_show_active_source,
+    )
     # Room
     room_kind: EnumProperty(
         name="Surroundings", description="What reflects the sound", items=ROOM_KINDS
@@ -198,6 +260,23 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         min=0,
         max=20,
         default=0.4,
+    )
+    use_materials: BoolProperty(
+        name="By materials",
+        description="Let what the walls are made of decide how long the room reverberates",
+    )
+    walls: PointerProperty(
+        name="Walls", description="What the walls are made of", type=SONIC4D_WallSettings
+    )
+    occluders: PointerProperty(
+        name="Obstacles",
+        description="Meshes in this collection weaken sound that passes through them",
+        type=bpy.types.Collection,
+    )
+    show_overlay: BoolProperty(
+        name="Show in the viewport",
+        description="Draw the room, the listener's head and the sources into the 3D viewport",
+        default=True,
     )
     # Sound
     mode: EnumProperty(name="Mode", description="How the sound is computed", items=MODES)
@@ -234,9 +313,30 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
     tail: BoolProperty(
         name="Let it ring out", description="Add the reverberation after the last frame"
     )
-    # The newest take
+    stems: BoolProperty(
+        name="Stems", description="Also write a file for each source; together they are the whole"
+    )
+    live_update: BoolProperty(
+        name="Live update",
+        description="Render the sound again whenever an edit changes it",
+        update=live.toggled,
+    )
+    # Takes
+    takes: CollectionProperty(
+        name="Takes", description="Sounds of this shot, to compare", type=SONIC4D_Take
+    )
+    active_take: IntProperty(
+        name="Take", description="The take that is heard", min=0, update=_hear_active_take
+    )
+    heard_take: StringProperty(name="Heard", description="Identifier of the take that is heard")
+    compared_take: StringProperty(
+        name="Compared", description="Identifier of the take that was heard before"
+    )
     take_path: StringProperty(
-        name="Take", description="The sound rendered last", subtype="FILE_PATH", options=RELATIVE
+        name="Sound of the take",
+        description="The sound that is heard",
+        subtype="FILE_PATH",
+        options=RELATIVE,
     )
     export: PointerProperty(
         name="Export",
@@ -254,6 +354,8 @@ CLASSES = (
     SONIC4D_ObjectSettings,
     SONIC4D_ExportSettings,
     SONIC4D_GenerateSettings,
+    SONIC4D_Take,
+    SONIC4D_WallSettings,
     SONIC4D_SceneSettings,
 )
 
@@ -263,9 +365,15 @@ def register() -> None:
         bpy.utils.register_class(cls)
     bpy.types.Object.sonic4d = PointerProperty(type=SONIC4D_ObjectSettings)
     bpy.types.Scene.sonic4d = PointerProperty(type=SONIC4D_SceneSettings)
+    bpy.types.Strip.sonic4d_source = PointerProperty(
+        name="Sounds from",
+        description="The object that this sound comes from",
+        type=bpy.types.Object,
+    )
 
 
 def unregister() -> None:
+    del bpy.types.Strip.sonic4d_source
     del bpy.types.Scene.sonic4d
     del bpy.types.Object.sonic4d
     for cls in reversed(CLASSES):

@@ -1,12 +1,13 @@
 """Long work without blocking Blender: the one worker, and tasks that a timer moves on step by step.
 
 A task is a generator function that yields whenever it has to wait. It may not keep a data-block over a `yield`, as undo
-frees them: it looks its scene up again by `scene_of`.
+frees them: it looks its scene up again by `scene.sampling.scene_of`.
 """
 
 from __future__ import annotations
 
 import atexit
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import bpy
 
 from ..backend.sonic4d.protocol import Sonic4DError
-from . import backend
+from . import backend, compat
 from .client.jobs import Client, Job
 
 INTERVAL_S = 0.1
@@ -73,25 +74,13 @@ def warnings(operator: str) -> list[str]:
     return _state.last.warnings if _state.last and _state.last.operator == operator else []
 
 
-def scene_of(uid: int) -> bpy.types.Scene:
-    """The scene with this `session_uid`. Raises `Sonic4DError` if it is gone."""
-    for scene in bpy.data.scenes:
-        if scene.session_uid == uid:
-            return scene
-    raise Sonic4DError("no_scene", "The scene was removed meanwhile.", "Start again.")
-
-
 def cancelled() -> Sonic4DError:
     return Sonic4DError("cancelled", "Cancelled.")
 
 
 def job(request: dict[str, Any], activity: Activity) -> Steps[Job]:
     """Have the worker do a job. Returns it when it is done; raises `Sonic4DError` where it fails or is cancelled."""
-    python = backend.python()
-    if _state.client is None or _state.python != python:
-        stop_worker()
-        _state.client, _state.python = Client(python), python
-    client = _state.client
+    client = _client()
     job = client.submit(request)
     try:
         while not job.finished:
@@ -108,6 +97,34 @@ def job(request: dict[str, Any], activity: Activity) -> Steps[Job]:
     if job.status != "done":
         raise cancelled()
     return job
+
+
+def _client() -> Client:
+    """The one worker's client; another one if the backend to use has changed."""
+    python = backend.python()
+    if _state.client is None or _state.python != python:
+        stop_worker()
+        _state.client, _state.python = Client(python), python
+    return _state.client
+
+
+def in_thread(work: Callable[[], Result]) -> Steps[Result]:
+    """Do `work`, which must not use bpy, in a thread. Returns what it returns; raises what it raises."""
+    outcome: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            outcome["result"] = work()
+        except BaseException as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        yield
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]
 
 
 def wait(steps: Steps[Result]) -> Result:
@@ -164,7 +181,7 @@ class TaskOperator:
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         _state.activity = Activity(type(self).bl_idname)
-        _state.steps = self.running = self._whole(context.scene, _state.activity)
+        _state.steps = self.running = self._whole(compat.shown_scene(context), _state.activity)
         if bpy.app.background:
             while (result := self._advance(context)) == {"RUNNING_MODAL"}:
                 time.sleep(WAIT_S)
@@ -212,7 +229,7 @@ class TaskOperator:
             self._end(context)
             raise
         if (activity.progress, activity.message) != shown:
-            _redraw(context)
+            redraw(context)
         return {"RUNNING_MODAL"}
 
     def _end(self, context: bpy.types.Context) -> None:
@@ -222,15 +239,15 @@ class TaskOperator:
         if _state.steps is self.running:
             _state.last = _state.activity
             _state.steps = _state.activity = None
-        _redraw(context)
+        redraw(context)
 
 
-def _redraw(context: bpy.types.Context) -> None:
+def redraw(context: bpy.types.Context) -> None:
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             for region in area.regions:
                 if (area.type, region.type) in SHOWN_IN:
-                    region.tag_redraw()
+                    region.tagredraw()
 
 
 class SONIC4D_OT_cancel(bpy.types.Operator):
@@ -246,7 +263,7 @@ class SONIC4D_OT_cancel(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         if _state.activity:
             _state.activity.cancelled = True
-        _redraw(context)
+        redraw(context)
         return {"FINISHED"}
 
 

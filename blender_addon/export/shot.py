@@ -13,7 +13,8 @@ import bpy
 from ...backend.sonic4d.files import check_new_file, new_file
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import tasks
-from ..scene.shot import frame_rate
+from ..scene.sampling import scene_of
+from ..scene.units import frame_rate
 from .picture import render_picture
 from .settings import Options
 from .sound import SIDECAR_FORMATS, Placed, mix_of, shot_of, take_of
@@ -41,7 +42,7 @@ def export_shot(
         yield from _sidecars(scene, sound, target, options, activity)
         picture = options.picture
         if picture is None:
-            scene = tasks.scene_of(uid)
+            scene = scene_of(uid)
             picture = work / f"picture{target.suffix}"
             yield from render_picture(scene, activity, options, picture)
         try:

@@ -10,7 +10,7 @@ import bpy
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import tasks
 from ..scene.paths import absolute
-from ..sequencer import strips
+from ..sequencer import strips, timing
 
 SHOT_JSON = "shot.json"
 SIDECAR_FORMATS = {  # format of the backend, ending of the file's name
@@ -57,8 +57,8 @@ def take_of(scene: bpy.types.Scene, activity: tasks.Activity) -> Placed:
         )
     if strip.volume != 1 or strip.pan != 0:
         activity.warnings.append("The strip's volume and pan are left out; the take is exact.")
-    first, end = strips.span(strip)
-    start = strips.content_start(strip)
+    first, end = timing.span(strip)
+    start = timing.content_start(strip)
     return Placed(
         path, start - scene.frame_start, (first - scene.frame_start, end - scene.frame_start)
     )

@@ -15,6 +15,7 @@ from ..generate_settings import BUILT_IN, choices
 from ..scene.bundle import read_bundle
 from ..scene.importer import import_bundle
 from ..scene.paths import absolute
+from ..scene.sampling import scene_of
 from ..sequencer.takes import file_name, project_folder
 
 SUFFIX = ".sonic4d"
@@ -34,7 +35,7 @@ def generate(
     job = yield from tasks.job(
         {"kind": "generate", "video": str(video), "output": str(output), **options}, activity
     )
-    _, notes = import_bundle(tasks.scene_of(scene_uid), read_bundle(job.result), match_scene=True)
+    _, notes = import_bundle(scene_of(scene_uid), read_bundle(job.result), match_scene=True)
     activity.warnings[:] = notes
     return job.result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,37 +46,18 @@ class Found:
 found = Found()
 
 
-def in_thread(work: Callable[[], Any]) -> tasks.Steps[Any]:
-    """Do `work`, which must not use bpy, in a thread. Returns what it returns; raises what it raises."""
-    outcome: dict[str, Any] = {}
-
-    def run() -> None:
-        try:
-            outcome["result"] = work()
-        except BaseException as error:
-            outcome["error"] = error
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        yield
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["result"]
-
-
 def check(activity: tasks.Activity) -> tasks.Steps[None]:
     """The task: ask the backend how it is, and which models it knows. Raises `Sonic4DError` where it can't be used."""
     activity.tell("Checking the backend", 0.0)
     found.report, found.problem = {}, ""
     try:
         python = backend.python()
-        found.report = yield from in_thread(lambda: environment.check(python))
+        found.report = yield from tasks.in_thread(lambda: environment.check(python))
     except Sonic4DError as error:
         found.problem = str(error)
         raise
     try:
-        experts.remember((yield from in_thread(lambda: list_models(python))))
+        experts.remember((yield from tasks.in_thread(lambda: list_models(python))))
     except Sonic4DError as error:  # everything that needs no model works nevertheless
         activity.warnings.append(error.message)
 
@@ -99,7 +80,7 @@ def install(activity: tasks.Activity, extras: Collection[str] = ()) -> tasks.Ste
 
     tasks.stop_worker()  # Windows replaces no files that are in use
     try:
-        yield from in_thread(
+        yield from tasks.in_thread(
             lambda: environment.create_environment(
                 folder, backend.SOURCE, base, wheels, tell, should_stop, wanted
             )
@@ -115,7 +96,7 @@ def remove(activity: tasks.Activity) -> tasks.Steps[None]:
     tasks.stop_worker()
     folder = backend.managed_folder()
     found.report, found.problem = {}, ""
-    yield from in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
+    yield from tasks.in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
     if folder.exists():
         raise Sonic4DError(
             "not_removed",

@@ -8,7 +8,7 @@ from bpy.props import BoolProperty, StringProperty
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import backend, experts, tasks
 from ..client.models import Expert, list_models
-from .install_backend import OFFLINE_MODELS, in_thread
+from .install_backend import OFFLINE_MODELS
 
 
 def _model(name: str) -> Expert:
@@ -21,7 +21,7 @@ def _model(name: str) -> Expert:
 
 def _look_again() -> tasks.Steps[None]:
     python = backend.python()
-    experts.remember((yield from in_thread(lambda: list_models(python))))
+    experts.remember((yield from tasks.in_thread(lambda: list_models(python))))
 
 
 class SONIC4D_OT_download_model(tasks.TaskOperator, bpy.types.Operator):

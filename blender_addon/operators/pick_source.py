@@ -7,7 +7,7 @@ from bpy.props import EnumProperty
 
 from ..scene.paths import absolute
 from ..scene.picture_place import clip_of, place_in_area
-from ..scene.shot import frame_rate
+from ..scene.units import frame_rate
 
 PURPOSES = (
     ("GENERATE", "Generate", "Say where the sounding object is, for generating the scene"),

@@ -7,29 +7,36 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.sonic4d.files import write_json
-from .. import tasks
-from ..scene.paths import stored
-from ..scene.shot import shot_json
-from ..sequencer import strips, takes
+from .. import live, tasks
+from ..scene.sampling import scene_of
+from ..scene.shot import read_shot
+from ..sequencer import strips, take_list, takes
+
+_SLICE_S = 0.005
 
 
 def render_audio(scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Steps[Path]:
-    """The task: make a new take of the scene's frames and put it into the sequencer. Returns the WAV file.
+    """The task: render the scene's frames for its active take, or for its first one, and put it into the sequencer.
+    Returns the WAV file, which is always a new one.
 
-    Nothing is left of a take that fails. Raises `Sonic4DError`.
+    Nothing is left of a render that fails. Raises `Sonic4DError`.
     """
-    scene_uid, frame_start = scene.session_uid, scene.frame_start
+    scene_uid = scene.session_uid
+    active = take_list.active(scene)
+    take_uid = active.uid if active else None
+    if take_uid:
+        strips.check_take_strips(scene, take_uid)
     folder = takes.new_take(scene.name)
-    take = folder.name
-    wav = folder / f"{take}.wav"
+    wav = folder / f"{folder.name}.wav"
     try:
-        shot = folder / "shot.json"
-        write_json(shot, shot_json(scene, folder))
+        reading = yield from read_shot(scene_uid, _SLICE_S)
+        fingerprint, shot = yield from tasks.in_thread(
+            lambda: (reading.fingerprint(), reading.write(folder))
+        )
         yield from tasks.job({"kind": "render", "shot": str(shot), "output": str(wav)}, activity)
-        scene = tasks.scene_of(scene_uid)
-        strips.place_take(scene, wav, take, frame_start)
-        scene.sonic4d.take_path = stored(wav)
+        scene = scene_of(scene_uid)
+        take_list.fill_or_add(scene, take_uid, wav, fingerprint)
+        live.note(scene)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

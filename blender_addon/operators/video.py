@@ -6,8 +6,8 @@ import bpy
 from bpy.props import StringProperty
 
 from ..scene.paths import absolute, stored
-from ..scene.shot import frame_rate
-from ..sequencer import strips
+from ..scene.units import frame_rate
+from ..sequencer import timing
 from .generate import MOVIES
 
 SHOWN_IN = ("VIEW_3D", "SEQUENCE_EDITOR")
@@ -75,8 +75,8 @@ def _trimmed(strip: bpy.types.MovieStrip) -> tuple[float, float]:
     """Frames of the movie that the strip hides at its beginning, and frames that it shows."""
     cut = getattr(strip, "content_trim_start", None)
     cut = strip.animation_offset_start if cut is None else cut
-    first, end = strips.span(strip)
-    return first - strips.content_start(strip) + cut, end - first
+    first, end = timing.span(strip)
+    return first - timing.content_start(strip) + cut, end - first
 
 
 class SONIC4D_FH_video(bpy.types.FileHandler):

@@ -13,8 +13,10 @@ from mathutils import Matrix
 from ...backend.sonic4d.moves import Move, move_keys, parse_move
 from ...backend.sonic4d.protocol import Sonic4DError
 from .keyframes import set_pose, set_poses
+from .listener import camera_poses
 from .ownership import disown, own
-from .shot import camera_poses, metres_per_unit, world_matrices
+from .sampling import world_matrices
+from .units import metres_per_unit
 
 _SENSOR_MM = 36.0
 

@@ -11,8 +11,8 @@ from .ownership import new_owner, own, owner_of, remove, remove_leftovers
 from .paths import stored
 from .point_cloud import new_cloud, point_material
 from .room import new_room
-from .shot import frame_rate, metres_per_unit, set_frame_rate
 from .sources import new_source
+from .units import frame_rate, metres_per_unit, set_frame_rate
 
 _FAR_M = 1000.0
 

@@ -48,6 +48,8 @@ def _paths() -> Iterator[tuple[_Setter, str]]:
             yield set_files, compat.get_modifier_input(modifier, FILES)
     for scene in bpy.data.scenes:
         yield partial(setattr, scene.sonic4d, "take_path"), scene.sonic4d.take_path
+        for take in scene.sonic4d.takes:
+            yield partial(setattr, take, "filepath"), take.filepath
 
 
 # Set before saving, for the file that is written; put back after it, since "save a copy" leaves the open file as it is.

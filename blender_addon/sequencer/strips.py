@@ -1,4 +1,4 @@
-"""The take's sound strip in the scene's sequencer."""
+"""The sound strips of takes in a scene's sequencer."""
 
 from __future__ import annotations
 
@@ -8,42 +8,59 @@ import bpy
 
 from ...backend.sonic4d.protocol import Sonic4DError
 from ..scene.paths import stored
+from .timing import is_retimed, span
 
-# Custom property that marks our strips; its value is the name of the take.
+# Custom property that marks our strips; its value is the identifier of the take.
 TAKE_KEY = "sonic4d_take"
 COLOR = "COLOR_05"
 MAX_CHANNEL = 128
 SAMPLE_RATE_HZ = 48000
 
 
-def take_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
-    """The sound strips that audio renders have put into the scene."""
+def take_strips(scene: bpy.types.Scene, uid: str | None = None) -> list[bpy.types.Strip]:
+    """The sound strips that audio renders have put into the scene: all, or those of one take."""
     editor = scene.sequence_editor
-    return [strip for strip in editor.strips if TAKE_KEY in strip] if editor else []
+    strips = editor.strips_all if editor else ()
+    found = [strip for strip in strips if strip.type == "SOUND" and TAKE_KEY in strip]
+    return [strip for strip in found if uid in (None, strip[TAKE_KEY])]
 
 
-def span(strip: bpy.types.Strip) -> tuple[int, int]:
-    """First frame of a strip, and the one after its last."""
-    if hasattr(strip, "left_handle"):
-        return strip.left_handle, strip.right_handle
-    return strip.frame_final_start, strip.frame_final_end
+def check_take_strips(scene: bpy.types.Scene, uid: str) -> None:
+    """Raise a `Sonic4DError` where the strips of a take can't get a new sound."""
+    for strip in take_strips(scene, uid):
+        if is_retimed(strip):
+            raise Sonic4DError(
+                "retimed",
+                f"The strip {strip.name} is retimed, so its sound would not follow the picture.",
+                "Reset its retiming (Strip > Retiming > Reset).",
+            )
 
 
-def content_start(strip: bpy.types.Strip) -> int:
-    """The frame at which a strip's sound begins, also where its handles hide the beginning."""
-    return round(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+def swap_sound(scene: bpy.types.Scene, uid: str, wav: Path) -> bool:
+    """Give the strips of a take another sound of the same length: place, trimming and volume stay. False if there are
+    none."""
+    strips = take_strips(scene, uid)
+    if not strips:
+        return False
+    sound = bpy.data.sounds.load(stored(wav))
+    for strip in strips:
+        old, strip.sound = strip.sound, sound
+        _drop(old)
+    return True
 
 
-def place_take(scene: bpy.types.Scene, wav: Path, take: str, frame_start: int) -> bpy.types.Strip:
-    """Put a take at `frame_start`, instead of the one that was there; volume and channel stay as they were.
+def place_take(
+    scene: bpy.types.Scene, wav: Path, uid: str, name: str, frame_start: int
+) -> bpy.types.Strip:
+    """Put a take's sound at `frame_start`, instead of the one it had; volume and channel stay as they were.
 
     Playback is set to follow the audio, output to 48 kHz stereo. Raises `Sonic4DError` where no channel is free.
     """
     editor = scene.sequence_editor or scene.sequence_editor_create()
-    old = take_strips(scene)
+    old = take_strips(scene, uid)
     # Only a strip that exists knows its length in frames, so it is made out of the way and then moved.
     strip = editor.strips.new_sound(
-        name=take, filepath=stored(wav), channel=MAX_CHANNEL, frame_start=frame_start
+        name=name, filepath=stored(wav), channel=MAX_CHANNEL, frame_start=frame_start
     )
     preferred = old[0].channel if old else 1
     channel = _free_channel(editor, strip, ignored=old, preferred=preferred)
@@ -56,10 +73,9 @@ def place_take(scene: bpy.types.Scene, wav: Path, take: str, frame_start: int) -
         )
     if old:
         strip.volume, strip.pan = old[0].volume, old[0].pan
-    for previous in old:
-        _remove(editor, previous)
+    remove_take_strips(scene, uid)
     strip.channel = channel
-    strip[TAKE_KEY] = take
+    strip[TAKE_KEY] = uid
     strip.color_tag = COLOR
     strip.show_waveform = True
     scene.sync_mode = "AUDIO_SYNC"
@@ -67,6 +83,12 @@ def place_take(scene: bpy.types.Scene, wav: Path, take: str, frame_start: int) -
     scene.render.ffmpeg.audio_channels = "STEREO"
     _show_in_sequencers(scene)
     return strip
+
+
+def remove_take_strips(scene: bpy.types.Scene, uid: str) -> None:
+    for strip in take_strips(scene, uid):
+        meta = strip.parent_meta()
+        _remove(meta or scene.sequence_editor, strip)
 
 
 def _show_in_sequencers(scene: bpy.types.Scene) -> None:
@@ -96,9 +118,13 @@ def _free_channel(
     return next((channel for channel in channels if channel not in closed), None)
 
 
-def _remove(editor: bpy.types.SequenceEditor, strip: bpy.types.Strip) -> None:
+def _remove(owner: bpy.types.SequenceEditor | bpy.types.MetaStrip, strip: bpy.types.Strip) -> None:
     """Remove a strip, and its sound where nothing else uses it. The file stays."""
     sound = strip.sound
-    editor.strips.remove(strip)
+    owner.strips.remove(strip)
+    _drop(sound)
+
+
+def _drop(sound: bpy.types.Sound | None) -> None:
     if sound and not sound.users:
         bpy.data.sounds.remove(sound)

@@ -26,19 +26,24 @@ def file_name(name: str) -> str:
 
 
 def new_take(name: str) -> Path:
-    """Make the folder of the next take of the shot called `name`.
+    """Make the folder of the next render of the shot called `name`. Raises `Sonic4DError` where it can't be written."""
+    return new_folder(name, "take")
 
-    Two Blenders that render the same shot at once get different folders. Raises `Sonic4DError` where it can't be written.
+
+def new_folder(name: str, kind: str) -> Path:
+    """Make the next folder NAME_KIND001, NAME_KIND002, … for files of the shot called `name`.
+
+    Two Blenders that render the same shot at once get different ones. Raises `Sonic4DError` where it can't be written.
     """
     root = project_folder() / FOLDER
-    stem = file_name(name)
-    pattern = re.compile(re.escape(stem) + r"_take(\d+)")
+    stem = f"{file_name(name)}_{kind}"
+    pattern = re.compile(re.escape(stem) + r"(\d+)")
     try:
         root.mkdir(parents=True, exist_ok=True)
         found = (pattern.fullmatch(entry.name) for entry in root.iterdir())
         number = 1 + max((int(match[1]) for match in found if match), default=0)
         while True:
-            folder = root / f"{stem}_take{number:03}"
+            folder = root / f"{stem}{number:03}"
             try:
                 folder.mkdir()
             except FileExistsError:

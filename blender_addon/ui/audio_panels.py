@@ -5,14 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .panels import Sidebar
-from .task import draw_task
-
-
-def draw_sound(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    draw_task(layout, "sonic4d.render_audio", "PLAY_SOUND")
-    if scene.sonic4d.take_path:
-        take = bpy.path.display_name_from_filepath(scene.sonic4d.take_path)
-        layout.label(text=f"Last take: {take}", icon="SOUND")
+from .take_panels import draw_takes
 
 
 class SONIC4D_PT_sound(Sidebar, bpy.types.Panel):
@@ -29,9 +22,9 @@ class SONIC4D_PT_sound(Sidebar, bpy.types.Panel):
             names += ["segment_count"] if settings.segments == "number" else []
         names += ["normalize"]
         names += ["lufs", "true_peak_dbtp"] if settings.normalize == "loudness" else []
-        for name in (*names, "tail"):
+        for name in (*names, "tail", "stems"):
             column.prop(settings, name)
-        draw_sound(layout, context.scene)
+        draw_takes(layout, context.scene)
 
 
 class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
@@ -51,20 +44,9 @@ class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
             layout.prop(settings, "rt60_s")
 
 
-class SONIC4D_PT_sequencer(bpy.types.Panel):
-    bl_label = "Sonic4D"
-    bl_space_type = "SEQUENCE_EDITOR"
-    bl_region_type = "UI"
-    bl_category = "Sonic4D"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        draw_sound(self.layout, context.scene)
-
-
 register, unregister = bpy.utils.register_classes_factory(
     (
         SONIC4D_PT_sound,
         SONIC4D_PT_room,
-        SONIC4D_PT_sequencer,
     )
 )

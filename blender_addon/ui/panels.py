@@ -106,28 +106,6 @@ class SONIC4D_PT_camera(Sidebar, bpy.types.Panel):
         layout.operator("sonic4d.apply_move", icon="KEY_HLT")
 
 
-class SONIC4D_PT_source(Sidebar, bpy.types.Panel):
-    bl_label = "Source"
-    bl_idname = "SONIC4D_PT_source"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return context.object is not None
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        settings = context.object.sonic4d
-        layout.prop(settings, "is_source", text=f"{context.object.name} is a sound source")
-        if not settings.is_source:
-            return
-        layout.use_property_split, layout.use_property_decorate = True, False
-        layout.prop(settings, "audio_path")
-        layout.prop(settings, "audio_frame")
-        layout.prop(settings, "gain_db")
-        if settings.found_by:
-            layout.label(text=f"Confidence at this frame: {settings.confidence:.0%}")
-
-
 MOVE_PARAMETERS = {
     "offset": "move_offset_m",
     "orbit": "move_angle",
@@ -139,5 +117,5 @@ MOVE_PARAMETERS = {
 }
 
 register, unregister = bpy.utils.register_classes_factory(
-    (SONIC4D_PT_scene, SONIC4D_PT_points, SONIC4D_PT_camera, SONIC4D_PT_source)
+    (SONIC4D_PT_scene, SONIC4D_PT_points, SONIC4D_PT_camera)
 )

@@ -14,7 +14,7 @@ from sonic4d_extension.backend.sonic4d.protocol import Sonic4DError
 from sonic4d_extension.blender_addon import tasks
 from sonic4d_extension.blender_addon.export import picture, shot
 from sonic4d_extension.blender_addon.export.settings import Options
-from sonic4d_extension.blender_addon.sequencer import strips
+from sonic4d_extension.blender_addon.sequencer import strips, timing
 
 AAC_FRAME = 1024  # samples that are stored at once
 
@@ -30,7 +30,7 @@ def export_shot(scene: bpy.types.Scene, output: Path, **options: object) -> Path
 def scene(tmp_path: Path) -> bpy.types.Scene:
     """A shot with a take, of a third of a second of noise."""
     scene = sound.make_scene(tmp_path, sound.impulse(tmp_path / "i.wav"))
-    strips.place_take(scene, sound.noise(tmp_path / "take.wav", 1 / 3), "take", 1)
+    strips.place_take(scene, sound.noise(tmp_path / "take.wav", 1 / 3), "1", "Take A", 1)
     return scene
 
 
@@ -77,7 +77,7 @@ def test_an_impulse_is_heard_when_its_distance_says_in_take_and_shot(
     )
     assert bpy.ops.sonic4d.render_audio() == {"FINISHED"}
     [strip] = strips.take_strips(scene)
-    assert strips.span(strip) == (frame_start, frame_start + 8)
+    assert timing.span(strip) == (frame_start, frame_start + 8)
     take = sound.read_audio(Path(bpy.path.abspath(strip.sound.filepath)))
     assert take.shape == (2, round(8 * fps_base / fps * sound.RATE_HZ))
     distance_m = np.hypot(5.0, scene.sonic4d.mic_spacing_m / 2)

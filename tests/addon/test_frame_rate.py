@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import bpy
 import pytest
-from sonic4d_extension.blender_addon.scene.shot import frame_rate, set_frame_rate
+from sonic4d_extension.blender_addon.scene.units import frame_rate, set_frame_rate
 
 RATES = ["24", "25", "30", "60", "24000/1001", "30000/1001", "60000/1001", "25/2", "2997/100", "1"]
 

@@ -15,7 +15,7 @@ import bpy
 import numpy as np
 import pytest
 import sound
-from sonic4d_extension.blender_addon.sequencer import strips
+from sonic4d_extension.blender_addon.sequencer import strips, timing
 
 TIMEOUT_S = 120
 RESULTS = ["binaural.wav", "shot.blend", "shot.mp4"]
@@ -81,7 +81,7 @@ def test_from_bundle_to_shot(script: Path, folder: Path, bundle: Path) -> None:
     scene = bpy.context.scene
     assert (scene.frame_start, scene.frame_end) == (101, 104)
     [strip] = strips.take_strips(scene)
-    assert strips.span(strip) == (101, 105)
+    assert timing.span(strip) == (101, 105)
     assert (
         Path(bpy.path.abspath(strip.sound.filepath)).read_bytes()
         == (moved / "binaural.wav").read_bytes()

@@ -16,7 +16,7 @@ from evaluated import child, points, world_matrix
 from mathutils import Vector
 from sonic4d_extension.blender_addon import compat
 from sonic4d_extension.blender_addon.scene.point_cloud import cloud_modifier
-from sonic4d_extension.blender_addon.scene.shot import frame_rate
+from sonic4d_extension.blender_addon.scene.units import frame_rate
 
 
 def import_again(folder: Path, **options: bool) -> bpy.types.Object:

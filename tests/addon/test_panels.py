@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import bpy
 import pytest
+import sound
 from evaluated import child
-from sonic4d_extension.blender_addon.ui import panels
+from shots import add_camera, add_speaker
+from sonic4d_extension.blender_addon.ui import panels, source_panels, take_panels
+
+LIST_OF_SOURCES = ["objects", "sonic4d.add_source", "sonic4d.remove_source"]
 
 
 class Layout(SimpleNamespace):
@@ -31,6 +36,14 @@ class Layout(SimpleNamespace):
     def label(self, text: str, **_: Any) -> None:
         self.drawn.append(text)
 
+    def template_list(
+        self, kind: str, _id: str, owner: Any, path: str, chosen: Any, index: str, **_: Any
+    ) -> None:
+        assert hasattr(bpy.types, kind)
+        assert path in owner.bl_rna.properties
+        assert index in chosen.bl_rna.properties
+        self.drawn.append(path)
+
     def column(self, **_: Any) -> Layout:
         return self
 
@@ -41,6 +54,7 @@ def draw(panel: type[bpy.types.Panel], region_width: int = 280) -> list[str]:
     context = SimpleNamespace(
         scene=bpy.context.scene,
         object=bpy.context.object,
+        area=None,
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),  # 0 without a window
         region=SimpleNamespace(width=region_width),
     )
@@ -67,18 +81,53 @@ def test_points_show_the_artists_inputs(root: bpy.types.Object) -> None:
         assert drawn.count(name) == count
 
 
-def test_any_object_can_become_a_source() -> None:
-    assert not panels.SONIC4D_PT_source.poll(bpy.context)
+def test_sources_show_what_can_be_set_of_them(tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    assert draw(source_panels.SONIC4D_PT_sources) == LIST_OF_SOURCES
     bpy.ops.mesh.primitive_cube_add()
-    assert draw(panels.SONIC4D_PT_source) == ["Cube is a sound source"]
-    bpy.context.object.sonic4d.is_source = True
-    assert draw(panels.SONIC4D_PT_source)[1:] == ["audio_path", "audio_frame", "gain_db"]
+    assert bpy.ops.sonic4d.add_source() == {"FINISHED"}
+    assert bpy.context.object.sonic4d.is_source
+    shown = ["audio_path", "audio_frame", "gain_db", "loop", "directivity"]
+    assert draw(source_panels.SONIC4D_PT_sources) == [*LIST_OF_SOURCES, *shown]
+    speaker = add_speaker(sound.impulse(tmp_path / "i.wav"))
+    bpy.context.view_layer.update()
+    scene.sonic4d.active_source = scene.objects.find(speaker.name)
+    assert bpy.context.object == speaker  # the list selects
+    drawn = draw(source_panels.SONIC4D_PT_sources)
+    assert {"volume", "pitch", "attenuation"} <= set(drawn)
+
+
+def test_the_list_has_the_sources_only(tmp_path: Path) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    add_speaker(sound.impulse(tmp_path / "i.wav"))
+    rows = SimpleNamespace(filter_name="", bitflag_filter_item=1)
+    scene = bpy.context.scene
+    flags, _ = source_panels.SONIC4D_UL_sources.filter_items(rows, bpy.context, scene, "objects")
+    assert [item.name for item, on in zip(scene.objects, flags, strict=True) if on] == ["Speaker"]
 
 
 def test_an_imported_source_tells_how_sure_it_is(root: bpy.types.Object) -> None:
-    bpy.context.view_layer.objects.active = child(root, "bird")
-    bpy.context.scene.frame_set(4)
-    assert draw(panels.SONIC4D_PT_source)[-1] == "Confidence at this frame: 100%"
+    scene = bpy.context.scene
+    scene.sonic4d.active_source = scene.objects.find(child(root, "bird").name)
+    scene.frame_set(4)
+    assert draw(source_panels.SONIC4D_PT_sources)[-1] == "Confidence at this frame: 100%"
+
+
+def test_the_listener_is_named() -> None:
+    assert "The scene has no camera" in draw(source_panels.SONIC4D_PT_listener)
+    bpy.context.scene.camera = add_camera("Eye")
+    assert "Hearing from Eye" in draw(source_panels.SONIC4D_PT_listener)
+
+
+def test_takes_are_listed_once_there_are_any() -> None:
+    drawn = draw(take_panels.SONIC4D_PT_sequencer)
+    assert drawn == ["sonic4d.render_audio", "live_update"]
+    bpy.ops.sonic4d.add_take()
+    drawn = draw(take_panels.SONIC4D_PT_sequencer)
+    assert "sonic4d.remove_take" in drawn
+    assert "sonic4d.compare_takes" not in drawn
+    bpy.ops.sonic4d.add_take()
+    assert "sonic4d.compare_takes" in draw(take_panels.SONIC4D_PT_sequencer)
 
 
 @pytest.mark.parametrize(

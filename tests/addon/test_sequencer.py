@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sound
 from sonic4d_extension.backend.sonic4d.protocol import Sonic4DError
-from sonic4d_extension.blender_addon.sequencer import strips, takes
+from sonic4d_extension.blender_addon.sequencer import strips, takes, timing
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def add_user_strip(scene: bpy.types.Scene, wav: Path, channel: int, frame: int) 
 def test_a_take_lies_at_the_first_frame_in_the_lowest_channel(
     scene: bpy.types.Scene, wav: Path
 ) -> None:
-    strip = strips.place_take(scene, wav, "s010_take001", 101)
-    assert strips.span(strip) == (101, 111)
+    strip = strips.place_take(scene, wav, "1", "Take A", 101)
+    assert timing.span(strip) == (101, 111)
     assert strip.channel == 1
-    assert strip.name == "s010_take001"
+    assert strip.name == "Take A"
     assert strip.sound.filepath == "//take.wav"
     assert scene.sync_mode == "AUDIO_SYNC"
     assert scene.render.ffmpeg.audio_mixrate == 48000
@@ -49,25 +49,25 @@ def test_a_take_lies_at_the_first_frame_in_the_lowest_channel(
 def test_a_take_covers_no_other_strip(scene: bpy.types.Scene, wav: Path) -> None:
     music = [add_user_strip(scene, wav, 1, 10), add_user_strip(scene, wav, 2, -8)]
     add_user_strip(scene, wav, 3, 11)  # begins where the take has just ended
-    strip = strips.place_take(scene, wav, "take", 1)
+    strip = strips.place_take(scene, wav, "1", "Take A", 1)
     assert strip.channel == 3
-    assert [(other.channel, strips.span(other)) for other in music] == [(1, (10, 20)), (2, (-8, 2))]
+    assert [(other.channel, timing.span(other)) for other in music] == [(1, (10, 20)), (2, (-8, 2))]
 
 
 def test_locked_and_muted_channels_are_left_alone(scene: bpy.types.Scene, wav: Path) -> None:
     editor = scene.sequence_editor_create()
     editor.channels[1].lock = True
     editor.channels[2].mute = True
-    assert strips.place_take(scene, wav, "take", 1).channel == 3
+    assert strips.place_take(scene, wav, "1", "Take A", 1).channel == 3
 
 
 def test_a_new_take_replaces_the_old_one_where_it_was(
     scene: bpy.types.Scene, wav: Path, tmp_path: Path
 ) -> None:
-    old = strips.place_take(scene, wav, "take001", 1)
+    old = strips.place_take(scene, wav, "1", "Take A", 1)
     old.channel, old.volume = 5, 0.25
     second = sound.write_wav(tmp_path / "second.wav", np.zeros(20000))
-    new = strips.place_take(scene, second, "take002", 1)
+    new = strips.place_take(scene, second, "1", "Take A", 1)
     assert strips.take_strips(scene) == [new]
     assert (new.channel, new.volume) == (5, 0.25)
     assert [entry.filepath for entry in bpy.data.sounds] == ["//second.wav"]
@@ -77,19 +77,19 @@ def test_a_new_take_replaces_the_old_one_where_it_was(
 def test_a_longer_take_moves_out_of_the_way_of_others(
     scene: bpy.types.Scene, wav: Path, tmp_path: Path
 ) -> None:
-    strips.place_take(scene, wav, "take001", 1)
+    strips.place_take(scene, wav, "1", "Take A", 1)
     music = add_user_strip(scene, wav, 1, 11)
     longer = sound.write_wav(tmp_path / "longer.wav", np.zeros(40000))
-    assert strips.place_take(scene, longer, "take002", 1).channel == 2
-    assert strips.span(music) == (11, 21)
+    assert strips.place_take(scene, longer, "1", "Take A", 1).channel == 2
+    assert timing.span(music) == (11, 21)
 
 
 def test_without_a_free_channel_the_old_take_stays(scene: bpy.types.Scene, wav: Path) -> None:
-    old = strips.place_take(scene, wav, "take001", 1)
+    old = strips.place_take(scene, wav, "1", "Take A", 1)
     for channel in range(1, strips.MAX_CHANNEL + 1):
         add_user_strip(scene, wav, channel, 50)
     with pytest.raises(Sonic4DError, match="no free channel"):
-        strips.place_take(scene, wav, "take002", 50)
+        strips.place_take(scene, wav, "1", "Take A", 50)
     assert strips.take_strips(scene) == [old]
     assert len(scene.sequence_editor.strips) == strips.MAX_CHANNEL + 1
 

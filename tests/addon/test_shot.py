@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -11,22 +10,8 @@ import make_bundle
 import numpy as np
 import pytest
 from evaluated import child, world_matrix
+from shots import add_camera, read_shot
 from sonic4d_extension.backend.sonic4d.protocol import Sonic4DError
-from sonic4d_extension.backend.sonic4d.shot import Shot, shot_from_json
-from sonic4d_extension.blender_addon.scene.shot import shot_json
-
-
-def read_shot(folder: Path) -> Shot:
-    """The scene's shot as the backend reads it from disk."""
-    data = json.loads(json.dumps(shot_json(bpy.context.scene, folder), allow_nan=False))
-    return shot_from_json(data, folder)
-
-
-def add_camera(name: str, x: float) -> bpy.types.Object:
-    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
-    camera.location.x = x
-    bpy.context.scene.collection.objects.link(camera)
-    return camera
 
 
 def add_marker(frame: int, camera: bpy.types.Object) -> None:

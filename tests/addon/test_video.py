@@ -11,7 +11,7 @@ import pytest
 from mathutils import Matrix
 from sonic4d_extension.blender_addon.operators import generate, pick_source
 from sonic4d_extension.blender_addon.scene import picture_place
-from sonic4d_extension.blender_addon.sequencer import strips
+from sonic4d_extension.blender_addon.sequencer import timing
 
 
 def test_a_dropped_video_is_chosen(video: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_strips_part_of_the_video_is_chosen(video: Path) -> None:
     settings = scene.sonic4d.generate
     assert settings.video == str(video)
     assert (settings.start_s, settings.duration_s) == pytest.approx((1 / 24, 2 / 24))
-    assert strips.span(strip) == (6, 8)
+    assert timing.span(strip) == (6, 8)
 
 
 def test_the_settings_become_the_backends_options(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What the walls of a scene's room are made of."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import EnumProperty
+
+from ..backend.sonic4d.materials import MATERIALS, WALLS
+
+ITEMS = tuple(
+    (name, name.replace("_", " ").capitalize(), material.source)
+    for name, material in sorted(MATERIALS.items())
+)
+_DEFAULTS = {"floor": "wooden_floor", "ceiling": "plasterboard"}
+
+
+class SONIC4D_WallSettings(bpy.types.PropertyGroup):
+    __annotations__ = {
+        wall: EnumProperty(
+            name=wall.capitalize(),
+            description=f"What the {wall} of the room is made of",
+            items=ITEMS,
+            default=_DEFAULTS.get(wall, "plastered_brick"),
+        )
+        for wall in WALLS
+    }
