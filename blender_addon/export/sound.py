@@ -89,7 +89,9 @@ def mix_of(scene: bpy.types.Scene, folder: Path) -> Placed:
 
 def shot_of(take: Placed) -> Path:
     """The shot.json that a take was rendered from. Raises `Sonic4DError` if it is gone."""
-    shot = take.path.with_name(SHOT_JSON)
+    shot = take.path.with_suffix(".json")  # of a live update
+    if not shot.is_file():
+        shot = take.path.with_name(SHOT_JSON)
     if not shot.is_file():
         raise Sonic4DError(
             "no_shot",

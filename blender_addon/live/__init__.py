@@ -163,8 +163,8 @@ def _advance_rendering() -> None:
 
 def _render(scene_uid: int, reading: Reading, fingerprint: str) -> tasks.Steps[None]:
     folder = files.folder(scene_of(scene_uid).name)
-    shot = yield from tasks.in_thread(lambda: reading.write(folder))
     wav = files.new_file(folder)
+    shot = yield from tasks.in_thread(lambda: reading.write(wav.with_suffix(".json")))
     request = {"kind": "render", "shot": str(shot), "output": str(wav)}
     yield from tasks.job(request, tasks.Activity())
     scene = scene_of(scene_uid)

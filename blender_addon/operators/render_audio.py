@@ -31,7 +31,7 @@ def render_audio(scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Step
     try:
         reading = yield from read_shot(scene_uid, _SLICE_S)
         fingerprint, shot = yield from tasks.in_thread(
-            lambda: (reading.fingerprint(), reading.write(folder))
+            lambda: (reading.fingerprint(), reading.write(folder / "shot.json"))
         )
         yield from tasks.job({"kind": "render", "shot": str(shot), "output": str(wav)}, activity)
         scene = scene_of(scene_uid)

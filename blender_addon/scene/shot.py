@@ -48,10 +48,9 @@ class Reading:
         ]
         return {**self.data, "sources": sources}
 
-    def write(self, folder: Path) -> Path:
-        """Write shot.json into a folder. Raises `Sonic4DError`."""
-        shot = folder / "shot.json"
-        write_json(shot, self.in_folder(folder))
+    def write(self, shot: Path) -> Path:
+        """Write it as a shot.json of this name. Raises `Sonic4DError`."""
+        write_json(shot, self.in_folder(shot.parent))
         return shot
 
 

@@ -11,7 +11,7 @@ from .task import draw_task
 
 class SONIC4D_PT_track(Sidebar, bpy.types.Panel):
     bl_label = "Track"
-    bl_parent_id = "SONIC4D_PT_source"
+    bl_parent_id = "SONIC4D_PT_sources"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
