@@ -247,7 +247,7 @@ def redraw(context: bpy.types.Context) -> None:
         for area in window.screen.areas:
             for region in area.regions:
                 if (area.type, region.type) in SHOWN_IN:
-                    region.tagredraw()
+                    region.tag_redraw()
 
 
 class SONIC4D_OT_cancel(bpy.types.Operator):
