@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.props import StringProperty
 
 from . import backend, compat, experts, tasks
-from .client.environment import OVERRIDE, extras_of
+from .client.environment import OVERRIDE
 from .client.models import Expert
-from .operators.install_backend import EXPERTS, found
+from .operators.install_backend import found
 from .ui.task import draw_progress
 
 BACKEND_TASKS = ("_backend", "_model")
@@ -92,24 +92,25 @@ class SONIC4D_Preferences(bpy.types.AddonPreferences):
             install.experts = True
 
 
-def status_rows(report: dict[str, object]) -> list[tuple[str, str]]:
+def status_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
     """What the backend's doctor reports, as a table."""
     if not report:
         return []
     models = experts.all_experts()
-    here = sum(model.installed for model in models)
+    here = sum(model.cached for model in models)
     return [
         ("Version", f"{report['sonic4d']}, Python {report['python']}"),
         ("Where", f"{report['executable']}{_by_override()}"),
         ("Machine", f"{report['cores']} cores, {report['memory_gb']} GB memory"),
+        ("Device", report.get("experts", {}).get("device", "unknown")),
         ("Disk", f"{report['cache_free_gb']} GB free at {report['cache']}"),
         ("Models", f"{here} of {len(models)} downloaded"),
     ]
 
 
-def has_experts(report: dict[str, object]) -> bool:
+def has_experts(report: dict[str, Any]) -> bool:
     """Whether the backend that was checked can run pretrained models."""
-    return EXPERTS in extras_of(Path(str(report["executable"])).parent.parent)
+    return report.get("experts", {}).get("torch") is not None
 
 
 def _by_override() -> str:
@@ -128,19 +129,17 @@ def _draw_models(layout: bpy.types.UILayout) -> None:
 
 def _draw_model(box: bpy.types.UILayout, model: Expert) -> None:
     row = box.row()
-    row.label(text=model.title, icon="CHECKMARK" if model.installed else "BLANK1")
+    row.label(text=model.title, icon="CHECKMARK" if model.cached else "BLANK1")
     row.label(text=f"{model.job.replace('_', ' ')}, {model.size}, {model.memory_gb:g} GB memory")
-    operator = "sonic4d.remove_model" if model.installed else "sonic4d.download_model"
-    row.operator(
-        operator, text="", icon="TRASH" if model.installed else "IMPORT"
-    ).model = model.name
+    operator = "sonic4d.remove_model" if model.cached else "sonic4d.download_model"
+    row.operator(operator, text="", icon="TRASH" if model.cached else "IMPORT").model = model.name
     row = box.row()
     use = "" if model.commercial else ", not for commercial use"
     row.label(text=f"Licence: {model.licence}{use}", icon="NONE" if model.commercial else "ERROR")
     for url in model.licence_urls:
         row.operator("wm.url_open", text="Read", icon="URL").url = url
-    if model.problem:
-        box.label(text=model.problem, icon="INFO")
+    if model.why_not:
+        box.label(text=model.why_not, icon="INFO")
 
 
 register, unregister = bpy.utils.register_classes_factory((SONIC4D_Preferences,))

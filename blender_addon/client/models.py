@@ -12,41 +12,49 @@ from ...backend.sonic4d.protocol import Sonic4DError
 from .pythons import child_environment
 
 _TIMEOUT_S = 120
-_GB = 1e9
 
 
 @dataclass(frozen=True)
 class Expert:
-    """A pretrained model. option: what the part `job` of generating calls it. time: how long it takes here, in words; empty
-    where nobody knows. problem: why it can't be used here; empty if it can.
+    """A pretrained model. option: what the part `job` of generating calls it; empty for one that only helps another.
+    cached: it is on this machine. why_not: why it can't be used here; empty if it can.
     """
 
     name: str
     job: str
-    option: str
     title: str
-    size_bytes: int
+    option: str
     licence: str
     licence_urls: tuple[str, ...]
     commercial: bool
-    installed: bool
+    size_bytes: int
     memory_gb: float
-    time: str
-    problem: str
+    needs_gpu: bool
+    cached: bool
+    why_not: str
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Expert:
+        """Raises `KeyError` and `TypeError` for what is no entry of the list; what it says beyond this is left out."""
+        fields = {name: entry[name] for name in cls.__dataclass_fields__}
+        return cls(**{**fields, "licence_urls": tuple(entry["licence_urls"])})
 
     @property
     def size(self) -> str:
-        return f"{self.size_bytes / _GB:.1f} GB"
+        large = self.size_bytes >= 1e9
+        return f"{self.size_bytes / 1e9:.1f} GB" if large else f"{self.size_bytes / 1e6:.0f} MB"
 
     @property
     def about(self) -> str:
         """In a few sentences."""
-        lines = [f"{self.title}: {self.size}, needs {self.memory_gb:g} GB of memory"]
         use = "also for commercial use" if self.commercial else "not for commercial use"
-        lines.append(f"Licence: {self.licence}, {use}")
-        lines += [self.time] if self.time else []
-        lines.append("Downloaded" if self.installed else "Not downloaded yet")
-        lines += [self.problem] if self.problem else []
+        lines = [
+            f"{self.title}: {self.size}, needs {self.memory_gb:g} GB of memory",
+            f"Licence: {self.licence}, {use}",
+            *(["Without a GPU it takes hours"] if self.needs_gpu else []),
+            "Downloaded" if self.cached else "Not downloaded yet",
+            *([f"Can't be used here: {self.why_not}"] if self.why_not else []),
+        ]
         return ".\n".join(lines)
 
 
@@ -62,14 +70,10 @@ def list_models(python: Path) -> list[Expert]:
             timeout=_TIMEOUT_S,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-        return [_expert(entry) for entry in json.loads(done.stdout)["models"]]
+        return [Expert.from_json(entry) for entry in json.loads(done.stdout)]
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         raise Sonic4DError(
             "no_models",
             "The backend can't say which models there are.",
             "Reinstall the backend in the add-on's preferences.",
         ) from None
-
-
-def _expert(entry: dict[str, Any]) -> Expert:
-    return Expert(**{name: entry[name] for name in Expert.__dataclass_fields__})

@@ -195,7 +195,7 @@ def report_text() -> str:
         f"Sonic4D add-on, protocol {PROTOCOL_VERSION}, Blender {bpy.app.version_string}",
         f"Problem: {found.problem or 'none'}",
         *(f"{key}: {value}" for key, value in found.report.items()),
-        f"Models here: {', '.join(e.name for e in experts.all_experts() if e.installed) or 'none'}",
+        f"Models here: {', '.join(e.name for e in experts.all_experts() if e.cached) or 'none'}",
     ]
     for name, *_ in LOGS:
         text = log_file(f"{name.lower()}.log").read_text(encoding="utf-8", errors="replace")

@@ -63,7 +63,8 @@ class SONIC4D_OT_download_model(tasks.TaskOperator, bpy.types.Operator):
             )
         if not bpy.app.online_access:
             raise OFFLINE_MODELS
-        yield from tasks.job({"kind": "download", "model": model.name}, activity)
+        job = {"kind": "download_model", "model": model.name, "accept_licence": True}
+        yield from tasks.job(job, activity)
         yield from _look_again()
 
 

@@ -60,10 +60,12 @@ def draw_expert(layout: bpy.types.UILayout, expert: Expert) -> None:
     box.label(text=f"{expert.title}: {expert.size}, {expert.licence}")
     if not expert.commercial:
         box.label(text="Not for commercial use", icon="ERROR")
-    if expert.time:
-        box.label(text=expert.time, icon="TIME")
-    if not expert.installed:
+    if expert.needs_gpu:
+        box.label(text="Without a GPU it takes hours", icon="TIME")
+    if not expert.cached:
         box.label(text="Not downloaded yet: see the add-on's preferences", icon="INFO")
+    if expert.why_not:
+        box.label(text=f"Can't be used here: {expert.why_not}", icon="ERROR")
 
 
 def _menu(job: str) -> type[bpy.types.Menu]:
@@ -74,7 +76,7 @@ def _menu(job: str) -> type[bpy.types.Menu]:
             _draw_choice(self.layout, job, option, label, about)
         for expert in experts_of(job):
             label = f"{expert.title}  ({expert.size}, {expert.licence})"
-            icon = "CHECKMARK" if expert.installed else "IMPORT"
+            icon = "CHECKMARK" if expert.cached else "IMPORT"
             _draw_choice(self.layout, job, expert.option, label, expert.about, icon)
         if not known():
             self.layout.operator("sonic4d.check_backend", text="Look for models", icon="VIEWZOOM")
