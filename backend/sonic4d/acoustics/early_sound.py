@@ -15,6 +15,7 @@ from .heard_paths import HeardPaths
 from .hifi_scene import Paths, Scene
 from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
+from .near_field import approach
 from .occlusion import Occlusion
 from .parallel import Remembered, thread_count
 from .radiation import towards_listener
@@ -205,6 +206,8 @@ class EarlySound:
         if directivity.pattern != "omni":
             gains = towards_listener(directivity, paths, source, self._scene.images, heard)
             heard.share[:] *= gains[:, :, None]
+        if self._scene.near[source]:
+            approach(heard, self._receiver, self._rate_hz)
         if self._occlusion is not None:
             gains = self._occlusion.gains(paths, source, heard.times_s)
             heard.share[:, : self._occlusion.count] *= gains[:, :, None]

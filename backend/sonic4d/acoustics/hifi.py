@@ -45,7 +45,8 @@ def render_hifi(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Flo
     one is shorter than the shot. With `shot.render.tail` the reverberation rings out after the shot's end.
     An impulse at sample n of a source at the distance d begins to sound at n + d / c * rate, as at the place of the
     head's middle; the ears hear it up to 0.4 ms sooner or later. Direct sound has the gain 1 / (4 pi d) (d at least
-    0.1 m) times the head's diffuse-field equalised response, or the other formats' gain for its direction. Equal input
+    0.1 m) times the head's diffuse-field equalised response, or the other formats' gain for its direction. Within a metre
+    of a head each ear hears it for itself (`near_field`). Equal input
     gives equal bytes, however many threads.
     Raises `Sonic4DError` for what can't be rendered, `Cancelled`.
     """
@@ -100,6 +101,7 @@ class Pieces:
         self._late = self._late_field()
         self.channels = self.receiver.channels
         self.longest_m = self._scene.longest_m
+        self.bounds = (self.longest_m, *self._scene.coloured)
         self.late_samples = 0 if self._late is None else self._late.length
         self.filter_samples = self.receiver.taps + self.receiver.late.shape[2] + _SEND_TAPS
         self.sample_count = shot.sample_count

@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 
 _HEAD = np.array([[0, 0, -1.0], [-1, 0, 0], [0, 1, 0]])  # forward, left, up of a Blender camera
 _FRONT = np.array([0, 0, -1.0])  # of a source: as of Blender's speakers
+_NEAR_M = 1.5  # from there on nearness may be heard: more than `near_field.REACH_M`
 _OVERSHOOT = 1.3  # a curve through the frames may leave their bounds
 
 
@@ -59,8 +60,9 @@ class Paths:
 
 @dataclass(frozen=True)
 class Scene:
-    """`paths`: one or more stretches that follow each other; `directivities` of the sources; `longest_m`: no path is
-    longer, which depends on the room and roughly on the trajectories."""
+    """`paths`: one or more stretches that follow each other; `directivities` of the sources, and which of them come so near
+    to a listener's ears that each hears them differently; `longest_m`: no path is longer, which depends on the room and
+    roughly on the trajectories."""
 
     room: Room
     walls: Walls | None
@@ -68,14 +70,17 @@ class Scene:
     order: int
     paths: list[Paths]
     directivities: list[Directivity]
+    near: list[bool]
     longest_m: float
     obstacles: Obstacles | None
 
     @property
     def coloured(self) -> list[bool]:
         """Which sources' paths are changed one by one, in octave bands or at one ear (see `HeardPaths`)."""
-        hidden = self.obstacles is not None
-        return [hidden or directivity.pattern != "omni" for directivity in self.directivities]
+        if self.obstacles is not None:
+            return [True] * len(self.near)
+        sources = zip(self.directivities, self.near, strict=True)
+        return [directivity.pattern != "omni" or near for directivity, near in sources]
 
     @property
     def reach_m(self) -> Array:
@@ -119,7 +124,14 @@ def place(shot: Shot, monitor: Monitor) -> Scene:
     directivities = [source.directivity for source in shot.sources]
     longest_m = _longest_m(room, walls is not None, order, local)
     obstacles = make_obstacles(shot.occluders)
-    return Scene(room, walls, images, order, paths, directivities, longest_m, obstacles)
+    near = _near(places) if shot.render.format == "binaural" else [False] * len(shot.sources)
+    return Scene(room, walls, images, order, paths, directivities, near, longest_m, obstacles)
+
+
+def _near(places: Array) -> list[bool]:
+    """Of which sources, after the listener in places (1 + sources, frames, 3), some path may be near."""
+    nearest_m = np.linalg.norm(places[1:] - places[0], axis=2).min(axis=1)
+    return [bool(distance_m < _NEAR_M) for distance_m in nearest_m]
 
 
 def _rotations(source: ShotSource, frames: int) -> Array:

@@ -34,7 +34,7 @@ _REACH_FRAMES = 4  # how far a changed frame bends the curve through its neighbo
 class _Kept:
     shot: Shot
     sound: list[Float32]
-    longest_m: float
+    bounds: tuple[object, ...]
     receiver: Receiver
     audio: Float32
 
@@ -59,7 +59,7 @@ def render_hifi_again(shot: Shot, signals: Sequence[Float32], monitor: Monitor) 
             start = number * PIECE
             output[:, start : start + PIECE] = piece[:, : pieces.sample_count - start]
     if output.nbytes + sum(signal.nbytes for signal in signals) < _MAX_KEPT_BYTES:
-        _kept.append(_Kept(shot, list(signals), pieces.longest_m, pieces.receiver, output.copy()))
+        _kept.append(_Kept(shot, list(signals), pieces.bounds, pieces.receiver, output.copy()))
     return output
 
 
@@ -78,7 +78,7 @@ def _changed(
     before: _Kept, shot: Shot, signals: Sequence[Float32], pieces: Pieces
 ) -> npt.NDArray[np.bool_] | None:
     """Which pieces can sound different, (pieces.count,); None if all of them."""
-    if _setting(before.shot) != _setting(shot) or before.longest_m != pieces.longest_m:
+    if _setting(before.shot) != _setting(shot) or before.bounds != pieces.bounds:
         return None
     if before.receiver is not pieces.receiver or before.audio.shape != (
         pieces.channels,
