@@ -60,6 +60,14 @@ def write_page(path: Path, report: dict[str, Any]) -> None:
             ("found by", "heard by", "mean", "median", "95 %"),
             ((row["finder"], row["listening"], *_three(row)) for row in report["end_to_end"]),
         ),
+        _table(
+            "Rendered sound against pyroomacoustics: two microphones, the scene's own sounds",
+            ("scene", "mode", "level dB", "correlation"),
+            (
+                (row["scene"], row["mode"], _number(row["level_db"]), _number(row["correlation"]))
+                for row in report["reference"]
+            ),
+        ),
         '<img src="errors.png" alt="How errors are distributed">',
         _table(
             "The paper's Table 1",

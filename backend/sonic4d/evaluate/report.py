@@ -16,11 +16,11 @@ from ..files import new_folder, write_json
 from ..monitor import Monitor
 from ..room import Room
 from .geometry import DEPTHS, FINDERS, Found, locate, scores
-from .ground_truth.truth import Truth, read_set
+from .ground_truth.truth import REFERENCE, Truth, read_set
 from .page import write_page
 from .plots import plot_errors, plot_scene
 from .settings import EvaluateSettings
-from .signal import LISTENINGS, Listening, lateral_errors_deg
+from .signal import LISTENINGS, Listening, against_reference, lateral_errors_deg
 
 Array = npt.NDArray[np.float64]
 
@@ -32,7 +32,8 @@ def evaluate(settings: EvaluateSettings, monitor: Monitor) -> Path:
     """Write the report of a set into a new folder.
 
     "geometry": sources in the scene bundles of the clips, for each depth and way to find them. "signal": where each render
-    mode's sound comes from when the sources are where they truly are. "end_to_end": the same of what was found in the clips.
+    mode's sound comes from when the sources are where they truly are. "reference": levels and waveforms against pyroomacoustics
+    where the set has its sound. "end_to_end": the same of what was found in the clips.
     """
     truths = [
         truth
@@ -53,6 +54,12 @@ def evaluate(settings: EvaluateSettings, monitor: Monitor) -> Path:
             "signal": [
                 {"listening": name, "where": where, **_figures(errors)}
                 for (name, where), errors in heard.items()
+            ],
+            "reference": [
+                {"scene": truth.name, "mode": mode, **against_reference(truth, mode, monitor)}
+                for truth in truths
+                for mode in ("paper", "fast")
+                if (truth.folder / REFERENCE).is_file()
             ],
             "end_to_end": [
                 {"finder": finder, "listening": name, **_figures(errors)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from .estimators import (
     levels_lateral_deg,
     pair_lateral_deg,
 )
-from .ground_truth.truth import TrueSource, Truth
+from .ground_truth.truth import REFERENCE, TrueSource, Truth
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -96,6 +95,32 @@ def lateral_errors_deg(
     return np.array(heard) - true_laterals_deg(truth, source, middles / RATE_HZ)
 
 
+def against_reference(truth: Truth, mode: str, monitor: Monitor) -> dict[str, float]:
+    """The scene's own sounds, rendered for two microphones like its `REFERENCE`: "level_db", the mean difference of levels of
+    100 ms, without its sign, and "correlation" of the left channels.
+
+    With reflections that don't invert, as the reference has them; outdoors in the open air.
+    """
+    expected, rate_hz = soundfile.read(truth.folder / REFERENCE, dtype="float64")
+    kind = truth.room.kind if truth.room.kind == "shoebox" else "free_field"
+    render = RenderSettings(
+        mode, convention="positive", normalize=Normalize("none"), sample_rate=rate_hz
+    )
+    sources = tuple(ShotSource(s.name, s.audio, s.positions) for s in truth.sources)
+    shot = _shot_of(truth, sources, replace(truth.room, kind=kind), render, truth.folder)
+    heard = render_shot(shot, replace(monitor, report=lambda event: None)).audio.T
+    step = round(HOP_S * rate_hz)
+    length = min(len(heard), len(expected)) // step * step
+    energies = [
+        np.square(sound[:length], dtype=np.float64).reshape(-1, step, 2).sum(axis=1)
+        for sound in (heard, expected)
+    ]
+    loud = energies[1] > 1e-4 * energies[1].max()
+    level_db = 10 * np.log10(energies[0][loud] / energies[1][loud])
+    correlation = np.corrcoef(heard[:length, 0], expected[:length, 0])[0, 1]
+    return {"level_db": float(abs(level_db).mean()), "correlation": float(correlation)}
+
+
 def true_laterals_deg(truth: Truth, source: TrueSource, times_s: Array) -> Array:
     """Lateral angles of the source, from where it was when it sent what the camera hears at `times_s`."""
     rate, frames = float(truth.frame_rate), np.arange(truth.frame_count)
@@ -112,26 +137,21 @@ def true_laterals_deg(truth: Truth, source: TrueSource, times_s: Array) -> Array
 
 
 def _shot(truth: Truth, positions: Array, room: Room, listening: Listening, folder: Path) -> Shot:
-    noise = np.random.default_rng(0).normal(
-        0, 0.1, round(truth.frame_count / truth.frame_rate * RATE_HZ)
-    )
-    soundfile.write(folder / "noise.wav", noise.astype(np.float32), RATE_HZ, subtype="FLOAT")
+    count = round(truth.frame_count / truth.frame_rate * RATE_HZ)
+    noise = np.random.default_rng(0).normal(0, 0.1, count).astype(np.float32)
+    soundfile.write(folder / "noise.wav", noise, RATE_HZ, subtype="FLOAT")
     render = RenderSettings(
-        mode=listening.mode,
-        format=listening.format,
-        normalize=Normalize("none"),
-        sample_rate=RATE_HZ,
+        listening.mode, listening.format, normalize=Normalize("none"), sample_rate=RATE_HZ
     )
+    return _shot_of(truth, (ShotSource("noise", "noise.wav", positions),), room, render, folder)
+
+
+def _shot_of(
+    truth: Truth, sources: tuple[ShotSource, ...], room: Room, render: RenderSettings, folder: Path
+) -> Shot:
+    count = truth.frame_count
     return Shot(
-        truth.name,
-        Fraction(truth.frame_rate),
-        1,
-        truth.frame_count,
-        truth.cameras,
-        (ShotSource("noise", "noise.wav", positions),),
-        room,
-        render,
-        folder,
+        truth.name, truth.frame_rate, 1, count, truth.cameras, sources, room, render, folder
     )
 
 

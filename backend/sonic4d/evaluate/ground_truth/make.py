@@ -25,7 +25,9 @@ from ...media.audio import write_wav
 from ...media.video import write_video
 from ...monitor import Monitor
 from ...protocol import Sonic4DError
+from ...shot import RenderSettings
 from ..settings import MakeSetSettings
+from . import reference
 from .scenes import (
     BODY_HEIGHT_M,
     BODY_RADIUS_M,
@@ -38,7 +40,7 @@ from .scenes import (
     Scene,
     scenes,
 )
-from .truth import CLIP, DEPTH, SET, TRUTH, TrueSource, Truth
+from .truth import CLIP, DEPTH, REFERENCE, SET, TRUTH, TrueSource, Truth
 
 Array = npt.NDArray[np.float64]
 
@@ -102,7 +104,13 @@ def _make_scene(
         write_wav(mix, np.sum(list(sounds.values()), axis=0) / len(sounds), RATE_HZ)
         write_video(folder / CLIP, frames, FRAME_RATE, mix, monitor, FRAMES)
     np.savez_compressed(folder / DEPTH, depth_m=np.stack(depth_m))
-    write_json(folder / TRUTH, _truth(folder, scene).to_json())
+    truth = _truth(folder, scene)
+    write_json(folder / TRUTH, truth.to_json())
+    if reference.available():
+        dry = [sounds[source.sound] for source in scene.sources]
+        spacing_m = RenderSettings().mic_spacing_m
+        heard = reference.render_reference(truth, dry, RATE_HZ, spacing_m, monitor)
+        soundfile.write(folder / REFERENCE, heard.T, RATE_HZ, subtype="FLOAT")
 
 
 def _truth(folder: Path, scene: Scene) -> Truth:

@@ -1,7 +1,8 @@
 """What is true of a scene of a ground-truth set, as it lies on disk.
 
 A set is a folder with set.json and a folder per scene: truth.json, clip.mp4 (the picture, with the sum of the dry sounds as its
-track), depth.npz ("depth_m" (n_frames, H, W), along the viewing axis in metres, NaN where there is only sky), and audio/NAME.wav, the dry mono sounds.
+track), depth.npz ("depth_m" (n_frames, H, W), along the viewing axis in metres, NaN where there is only sky), audio/NAME.wav, the
+dry mono sounds, and, where pyroomacoustics was there, reference.wav: what two microphones at the camera hear by it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from ..seld_labels import FRAME_S, Event, Labels
 Array = npt.NDArray[np.float64]
 
 TRUTH_VERSION = 1
-CLIP, DEPTH, TRUTH, SET = "clip.mp4", "depth.npz", "truth.json", "set.json"
+CLIP, DEPTH, TRUTH, SET, REFERENCE = (
+    "clip.mp4",
+    "depth.npz",
+    "truth.json",
+    "set.json",
+    "reference.wav",
+)
 
 
 @dataclass(frozen=True)
