@@ -19,7 +19,7 @@ from .export.settings import SONIC4D_ExportSettings
 from .generate_settings import SONIC4D_GenerateSettings
 from .sequencer import take_list
 from .take_settings import SONIC4D_Take
-from .wall_settings import SONIC4D_WallSettings
+from .wall_settings import OBSTACLE_ITEMS, SONIC4D_WallSettings
 
 # Lets "//" stand for the folder of the .blend file.
 RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"}
@@ -132,6 +132,14 @@ class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
         name="In the take",
         description="Blender doesn't play this Speaker: its sound is in the take",
     )
+    # An obstacle
+    obstacle_material: EnumProperty(
+        name="Made of",
+        description="What this obstacle is made of: the heavier, the less sound passes through",
+        items=OBSTACLE_ITEMS,
+        default="brick",
+    )
+    # How an imported source was found
     found_by: StringProperty(name="Found by", description="How the source was found in the video")
     confidence: FloatProperty(
         name="Confidence",

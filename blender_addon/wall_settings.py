@@ -11,6 +11,8 @@ ITEMS = tuple(
     (name, name.replace("_", " ").capitalize(), material.source)
     for name, material in sorted(MATERIALS.items())
 )
+# What has a mass, and so keeps sound from passing through.
+OBSTACLE_ITEMS = tuple(item for item in ITEMS if MATERIALS[item[0]].surface_mass_kg_m2 is not None)
 _DEFAULTS = {"floor": "wooden_floor", "ceiling": "plasterboard"}
 
 

@@ -16,6 +16,7 @@ from mathutils import Matrix
 from ...backend.sonic4d.files import write_json
 from . import sounding
 from .listener import head_poses, listeners
+from .obstacles import Obstacle, obstacles
 from .room import room_json
 from .sampling import Samples, finish, sample, scene_of
 from .sound_files import stage_audio
@@ -29,15 +30,17 @@ _DIGITS = 6  # of metres and of turns
 
 @dataclass(frozen=True)
 class Reading:
-    """All that a scene sounds by: shot.json, except that sounds still lie where they are."""
+    """All that a scene sounds by: shot.json, except that sounds and obstacles still lie where they are."""
 
     data: dict[str, Any]
+    obstacles: tuple[Obstacle, ...]
 
     def fingerprint(self) -> str:
         """Equal for shots that sound alike. Of sound files, place, size and time of change count."""
         files = {source["audio"] for source in self.data["sources"]}
         states = [(file, *_state(Path(file))) for file in sorted(files)]
-        text = json.dumps([{**self.data, "name": ""}, states], sort_keys=True)
+        solid = [obstacle.fingerprint() for obstacle in self.obstacles]
+        text = json.dumps([{**self.data, "name": ""}, states, solid], sort_keys=True)
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def in_folder(self, folder: Path) -> dict[str, Any]:
@@ -46,7 +49,8 @@ class Reading:
             {**source, "audio": stage_audio(Path(source["audio"]), folder)}
             for source in self.data["sources"]
         ]
-        return {**self.data, "sources": sources}
+        solid = [obstacle.in_folder(folder) for obstacle in self.obstacles]
+        return {**self.data, "sources": sources, "occluders": solid}
 
     def write(self, shot: Path) -> Path:
         """Write it as a shot.json of this name. Raises `Sonic4DError`."""
@@ -78,6 +82,7 @@ def read_shot(scene_uid: int, slice_s: float = float("inf")) -> Generator[None, 
     samples = yield from sample(scene_uid, uids, frames, slice_s)
 
     scene = scene_of(scene_uid)
+    solid = obstacles(scene)
     metres = metres_per_unit(scene)
     poses = head_poses(heads, samples, metres, scene.sonic4d.head_offset_m).round(_DIGITS)
     sources = [
@@ -95,7 +100,8 @@ def read_shot(scene_uid: int, slice_s: float = float("inf")) -> Generator[None, 
             "sources": sources,
             "room": room_json(scene, heard),
             "render": _render(scene.sonic4d),
-        }
+        },
+        tuple(solid),
     )
 
 
