@@ -70,7 +70,7 @@ def head_response(direction: Array, size: int) -> npt.NDArray[np.complex128]:
     return fft.rfft(weights @ head.basis, size) * late
 
 
-@pytest.mark.parametrize(("azimuth_deg", "distance_m"), [(0, 2.0), (90, 3.21), (-130, 1.37)])
+@pytest.mark.parametrize(("azimuth_deg", "distance_m"), [(0, 2.0), (90, 3.21), (-130, 1.77)])
 def test_direct_sound_delay_level_and_air(
     hifi_shot: MakeShot, azimuth_deg: float, distance_m: float
 ) -> None:
