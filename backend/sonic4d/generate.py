@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from .files import new_file, new_folder
 from .geometry.cameras import Intrinsics
 from .geometry.ply import write_ply
 from .geometry.pointcloud import lift, thinned
-from .media.audio import read_mono, write_wav
+from .media.audio import write_wav
 from .media.video import Clip, read_clip, write_video
 from .monitor import Monitor
 from .protocol import Sonic4DError
@@ -33,6 +34,7 @@ from .scene.depth import DepthResult
 from .scene.motion import analyse_motion
 from .scene.shots import continuous_shots
 from .settings import GenerateSettings, Mark
+from .sound_stage import SOUND_RATE_HZ, choose_sound, sound_of_shot, sounds_of_sources
 from .source_stage import choose_source_experts, source_settings_of, sources_of_shot
 from .sources.find import check_source
 
@@ -41,7 +43,6 @@ Array = npt.NDArray[np.float64]
 DEFAULT_FOV_DEG = 60.0
 CRAFTER_FOCAL_SHARE = 500 / 1024  # of the width: the camera that TrajectoryCrafter assumes
 DIAGONAL_35MM_MM = math.hypot(36, 24)
-SOUND_RATE_HZ = 48000
 BACKGROUND_SHARE = (
     3  # the static background, stored once, may have this many times the points of a frame
 )
@@ -73,6 +74,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
 def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     """Write everything but bundle.json into `folder`."""
     experts = choose_source_experts(settings)
+    sound_source = choose_sound(settings, monitor)
     clip = read_clip(
         settings.video,
         settings.start_s,
@@ -91,19 +93,30 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     )
     source_settings = source_settings_of(clip, first, settings)
     check_source(source_settings, shot.frames)
-    mono, audio_expert, audio_warnings = _sound(shot, settings, monitor)
     k, fov_reason = _intrinsics(shot, settings)
     depth_source = choose_depth(clip, first, end, settings, monitor)
+    sound = sound_of_shot(sound_source, shot, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
     depth, depth_experts = find_depth(depth_source, shot, motion, k, settings, monitor)
     sources = sources_of_shot(
-        shot, mono, motion, depth, k, source_settings, experts, settings, monitor
+        shot,
+        sound.mono,
+        motion,
+        depth,
+        k,
+        source_settings,
+        experts,
+        sound_source.each,
+        settings,
+        monitor,
     )
     room = _room(shot, depth, k, sources.positions, settings)
     tracks = sources.tracks
-    _write_scene(
-        folder, shot, depth, k, mono, tracks[0].audio, len(tracks), settings.max_points, monitor
-    )
+    if sound_source.each:
+        sound = sounds_of_sources(sound_source, shot, tracks, settings, monitor)
+    shared = sound.mono / np.float32(math.sqrt(len(tracks)))
+    sounds = sound.of_sources or {tracks[0].audio: shared}
+    _write_scene(folder, shot, depth, k, sound.mono, sounds, settings.max_points, monitor)
     picture = Expert(
         "picture",
         settings.video.name,
@@ -127,10 +140,10 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         has_background=depth.background is not None,
         sources=tracks,
         room=room,
-        provenance=(picture, audio_expert, *depth_experts, *sources.provenance),
+        provenance=(picture, *sound.provenance, *depth_experts, *sources.provenance),
         warnings=(
             *shot.warnings,
-            *audio_warnings,
+            *sound.warnings,
             *depth.warnings,
             *sources.warnings,
         ),
@@ -180,32 +193,6 @@ def _continuous_part(clip: Clip, mark: Mark | None) -> tuple[int, int, list[str]
         f"For another ({others}) give --start and --duration."
     )
     return first, end, [warning]
-
-
-def _sound(
-    shot: Clip, settings: GenerateSettings, monitor: Monitor
-) -> tuple[npt.NDArray[np.float32], Expert, list[str]]:
-    own = settings.audio == "track"
-    path = settings.video if own else Path(settings.audio)
-    duration_s = len(shot.frames) / shot.frame_rate
-    monitor.progress("audio", 0, 1)
-    mono = read_mono(path, shot.start_s, duration_s, SOUND_RATE_HZ, monitor)
-    monitor.progress("audio", 1, 1)
-    last = np.flatnonzero(mono)
-    heard_s = (last[-1] + 1) / SOUND_RATE_HZ if len(last) else 0.0
-    span = f"{shot.start_s:.2f}-{shot.start_s + float(duration_s):.2f} s of the video"
-    warnings = []
-    if not len(last):
-        warnings.append(f"The sound of {path.name} is silent in {span}.")
-    elif heard_s < duration_s - 0.5:
-        warnings.append(
-            f"The sound of {path.name} ends {heard_s:.2f} s after the start of {span}; the rest is silent."
-        )
-    if own:
-        expert = Expert("audio", "sound track", "", "see the credits", "The video's own sound.")
-    else:
-        expert = Expert("audio", path.name, "", "as given", "The sound file that was given.")
-    return mono, expert, warnings
 
 
 def _intrinsics(clip: Clip, settings: GenerateSettings) -> tuple[Intrinsics, str]:
@@ -274,9 +261,8 @@ def _write_scene(
     shot: Clip,
     depth: DepthResult,
     k: Intrinsics,
-    mono: npt.NDArray[np.float32],
-    audio: str,
-    sharing: int,
+    mix: npt.NDArray[np.float32],
+    sounds: Mapping[str, npt.NDArray[np.float32]],
     max_points: int,
     monitor: Monitor,
 ) -> None:
@@ -294,11 +280,12 @@ def _write_scene(
         pose = depth.camera_to_world[0]
         points = thinned(depth.background, k, pose, BACKGROUND_SHARE * max_points)
         write_ply(folder / BACKGROUND, points)
-    (folder / audio).parent.mkdir()
-    write_wav(folder / audio, mono, SOUND_RATE_HZ)
-    write_video(folder / SOURCE_VIDEO, shot.frames, shot.frame_rate, folder / audio, monitor, count)
-    if sharing > 1:
-        write_wav(folder / audio, mono / np.float32(math.sqrt(sharing)), SOUND_RATE_HZ)
+    (first, *_) = audio = [folder / name for name in sounds]
+    first.parent.mkdir()
+    write_wav(first, mix, SOUND_RATE_HZ)  # what the video gets
+    write_video(folder / SOURCE_VIDEO, shot.frames, shot.frame_rate, first, monitor, count)
+    for path, samples in zip(audio, sounds.values(), strict=True):
+        write_wav(path, samples, SOUND_RATE_HZ)
     with new_file(folder / DEPTH) as work:
         half = np.minimum(depth.depth_m, MAX_HALF_M).astype(np.float16)
         np.savez_compressed(work, depth_m=half)

@@ -10,6 +10,7 @@ from . import checks
 from .experts.store import parse_overrides
 from .room import KINDS
 
+AUDIO_VIEWS = ("picture", "source")
 DEPTH_KINDS = ("metric", "inverse")
 DEPTH_UNITS = ("auto", "metres", "trajectorycrafter")
 ROOMS = ("auto", *KINDS)
@@ -47,8 +48,10 @@ class Mark:
 class GenerateSettings:
     """What `generate` makes of which video.
 
-    audio: "track" or the path of a sound file, which begins where the video file begins. depth: "auto", "geometric", a
-    depth model (`experts.catalogue`), or the path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale.
+    audio: "track", "mmaudio" or one of its sizes, which make a sound, or the path of a sound file, which begins where the video
+    file begins. audio_prompt, audio_negative_prompt, seed: of a sound that is made; audio_view: "picture", or "source" for a
+    sound for each source, of what is seen around it. depth: "auto", "geometric", a depth model (`experts.catalogue`), or the
+    path of depth maps (`scene.depth_maps`) with depth_kind and depth_scale.
     depth_units: of a model that knows no unit. fov_deg: horizontal field of view; None: by the metadata, else 60.
     metres_per_unit: multiplies all lengths. max_points: of one frame. sound_source: what sounds, several
     things separated by ";". grounding: "auto", "motion" or a grounding model; tracker: "auto", "csrt" or a tracking model;
@@ -64,6 +67,10 @@ class GenerateSettings:
     max_frames: int = 300
     height: int = 360
     audio: str = "track"
+    audio_prompt: str | None = None
+    audio_negative_prompt: str | None = None
+    audio_view: str = "picture"
+    seed: int = 42
     depth: str = "auto"
     depth_kind: str = "metric"
     depth_scale: float = 1000.0
@@ -110,8 +117,15 @@ class GenerateSettings:
             "patch": (1, 999),
             "dbscan_min_samples": (1, 100_000),
             "keyframe_step": (1, 100_000),
+            "seed": (0, 2**63 - 1),
         }
-        choices = {"depth_kind": DEPTH_KINDS, "depth_units": DEPTH_UNITS, "room": ROOMS}
+        may_be_empty = ("credits", "audio_prompt", "audio_negative_prompt")
+        choices = {
+            "audio_view": AUDIO_VIEWS,
+            "depth_kind": DEPTH_KINDS,
+            "depth_units": DEPTH_UNITS,
+            "room": ROOMS,
+        }
         for key, value in data.items():
             if key in numbers:
                 data[key] = checks.number(value, key, *numbers[key])
@@ -122,7 +136,9 @@ class GenerateSettings:
             elif key == "model":
                 data[key] = _overrides(value)
             else:
-                data[key] = checks.text(value, key, choices.get(key), allow_empty=key == "credits")
+                data[key] = checks.text(
+                    value, key, choices.get(key), allow_empty=key in may_be_empty
+                )
         if data.get("patch", 1) % 2 == 0:
             raise checks.fail("patch", "the number of pixels must be odd")
         if "point" in data and "box" in data:

@@ -83,10 +83,14 @@ def sources_of_shot(
     k: Intrinsics,
     wanted: SourceSettings,
     experts: Chosen,
+    own_sounds: bool,
     settings: GenerateSettings,
     monitor: Monitor,
 ) -> Sources:
-    """Find the sources in the picture (`sources.find`) and in the world (`sources.trajectory`). Raises `Sonic4DError`."""
+    """Find the sources in the picture (`sources.find`) and in the world (`sources.trajectory`). Raises `Sonic4DError`.
+
+    own_sounds: each source gets a sound file of its own.
+    """
     monitor.progress("source", 0, 1)
     loaded = experts.load()
     chosen = loaded.chosen
@@ -94,8 +98,9 @@ def sources_of_shot(
     finders = Finders(loaded.model, required, chosen.why, loaded.track or track_box)
     findings = find_sources(shot.frames, mono, shot.frame_rate, motion, wanted, finders, monitor)
     names = _names(findings)
+    files = _audio_files(names) if own_sounds else _audio_files(names[:1]) * len(names)
     tracks = []
-    for finding, name in zip(findings, names, strict=True):
+    for finding, name, file in zip(findings, names, files, strict=True):
         path = trajectory(
             finding.boxes,
             depth.depth_m,
@@ -108,7 +113,7 @@ def sources_of_shot(
         tracks.append(
             SourceTrack(
                 name,
-                _audio_file(names[0]),
+                file,
                 path.positions,
                 path.raw_positions,
                 finding.boxes,
@@ -119,7 +124,7 @@ def sources_of_shot(
         )
     monitor.progress("source", 1, 1)
     warnings = [warning for finding in findings for warning in finding.warnings]
-    if len(tracks) > 1:
+    if len(tracks) > 1 and not own_sounds:
         warnings.append(SHARED_SOUND)
     return Sources(
         tuple(tracks), tuple(_provenance(findings, chosen)), (*chosen.warnings, *warnings)
@@ -135,9 +140,13 @@ def _names(findings: Sequence[Finding]) -> list[str]:
     ]
 
 
-def _audio_file(name: str) -> str:
-    file_name = re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:60] or "source"
-    return f"audio/{file_name}.wav"
+def _audio_files(names: Sequence[str]) -> list[str]:
+    stems = [re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_")[:60] or "source" for name in names]
+    earlier = [stems[:i].count(stem) for i, stem in enumerate(stems)]
+    return [
+        f"audio/{stem}{f'__{count + 1}' if count else ''}.wav"
+        for stem, count in zip(stems, earlier, strict=True)
+    ]
 
 
 def _provenance(findings: Sequence[Finding], experts: Chosen) -> list[Expert]:

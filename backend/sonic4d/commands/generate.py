@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: Parser) -> None:
-    from ..settings import DEPTH_KINDS, DEPTH_UNITS, ROOMS, GenerateSettings
+    from ..settings import AUDIO_VIEWS, DEPTH_KINDS, DEPTH_UNITS, ROOMS, GenerateSettings
 
     add = Adder(parser, GenerateSettings)
     add("video", "anything that FFmpeg can read", metavar="VIDEO")
@@ -28,7 +28,16 @@ def add_options(parser: Parser) -> None:
         "Pixels are those of the original clip, counted from its upper left corner; frames count from 0 at --start.",
     )
     add = Adder(group, GenerateSettings)
-    add("audio", "track (the video's own), or a sound file that begins with the video")
+    add(
+        "audio",
+        "track (the video's own), mmaudio (made from the pictures; or one of its sizes, see: sonic4d models list), or a "
+        "sound file that begins with the video",
+    )
+    add("audio_prompt", "what is to be heard, for mmaudio; else --sound-source", metavar="TEXT")
+    add("audio_negative_prompt", "what it must not sound like, e.g. music", metavar="TEXT")
+    text = "what mmaudio looks at; source: what is around each source, which gets its own sound"
+    add("audio_view", text, choices=AUDIO_VIEWS)
+    add("seed", "of the sound that is made; another one makes another sound", type=int)
     add("sound_source", 'what sounds, e.g. helicopter, or several: "a dog; a car"', metavar="TEXT")
     add("grounding", f"how to find it if it isn't marked: auto, motion, {_options('grounding')}")
     add("tracker", f"how to follow it: auto, csrt, {_options('tracking')}")
