@@ -79,6 +79,7 @@ def choose_sound(settings: GenerateSettings, monitor: Monitor) -> SoundSource:
     machine = this_machine()
     choice = choose_mmaudio(settings.audio, parse_overrides(settings.model), machine)
     monitor.progress("loading", 1, 1)
+    monitor.log(f"Sound by {choice.ready.model.name}. {choice.reason}")
     return SoundSource(choice, machine, settings.audio_view == "source")
 
 

@@ -13,7 +13,7 @@ from sonic4d.experts.choose import load
 from sonic4d.experts.machine import Machine
 from sonic4d.experts.mmaudio.encoders import Clip, SyncEncoder
 from sonic4d.experts.protocols import AudioModel, SilentVideo
-from sonic4d.experts.store import locate
+from sonic4d.experts.store import Ready, locate
 from sonic4d.monitor import SILENT, Cancelled, Monitor
 from sonic4d.protocol import Sonic4DError
 
@@ -95,7 +95,7 @@ def test_still_pictures_are_seen_once(tiny: Path, monkeypatch: pytest.MonkeyPatc
     import torch
 
     looks: list[int] = []
-    encoder = Clip(tiny / "clip", CPU)
+    encoder = Clip(locate(NAME, {NAME: tiny}), CPU)
     original = encoder.model.vision_model.forward
 
     def counted(pixel_values: torch.Tensor) -> Any:
@@ -116,7 +116,7 @@ def test_the_end_of_a_text_is_padded_with_zeros(tiny: Path) -> None:
     """As open_clip does, which the models were trained with; every token counts."""
     import torch
 
-    encoder = Clip(tiny / "clip", CPU)
+    encoder = Clip(locate(NAME, {NAME: tiny}), CPU)
     with torch.inference_mode():
         plain, spaced, long = (
             encoder.read(text) for text in ("a dog", "  a \n dog ", "bark " * 100)
@@ -170,12 +170,12 @@ def test_it_can_be_stopped_anywhere(model: AudioModel, stage: str, progressed: i
 
 def test_a_folder_that_does_not_fit(tiny: Path, tmp_path: Path) -> None:
     """A file of another size in the place of this one: one sentence, no traceback."""
+    ready = locate(NAME, {NAME: tiny})
+    ready = Ready(ready.model, {**ready.folders, "synchformer": tmp_path}, {})
     config = (tiny / "synchformer" / "config.json").read_text()
-    (tmp_path / "config.json").write_text(config.replace('"blocks": 1', '"blocks": 3'))
     (tmp_path / "model.safetensors").symlink_to(tiny / "synchformer" / "model.safetensors")
-    with pytest.raises(Sonic4DError, match="can't be loaded") as caught:
-        SyncEncoder(tmp_path, CPU)
-    assert caught.value.code == "bad_model"
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(Sonic4DError, match="can't be loaded"):
-        SyncEncoder(tmp_path, CPU)
+    for spoilt in (config.replace('"blocks": 1', '"blocks": 3'), "{}"):
+        (tmp_path / "config.json").write_text(spoilt)
+        with pytest.raises(Sonic4DError, match="can't be loaded") as caught:
+            SyncEncoder(ready, CPU)
+        assert caught.value.code == "bad_model"

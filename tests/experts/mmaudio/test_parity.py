@@ -17,6 +17,8 @@ from sonic4d.experts.mmaudio.loading import load_network
 from sonic4d.experts.mmaudio.sampler import Stretch, sample
 from sonic4d.experts.mmaudio.sizes import VAE_16K, VAE_44K, VOCODER_16K, FlowSize, SynchformerSize
 from sonic4d.experts.mmaudio.synchformer import Synchformer
+from sonic4d.experts.registry import find
+from sonic4d.experts.store import Ready
 
 CPU = Machine("cpu", "", 24.0, 24.0)
 LATENTS, CLIP_FRAMES, SYNC_SEGMENTS = 44, 8, 2  # of a second
@@ -26,6 +28,10 @@ BIGVGAN = {
     "upsample_rates": [8, 4, 2, 2, 2, 2],
     "upsample_kernel_sizes": [16, 8, 4, 4, 4, 4],
 }
+
+
+def ready(**folders: Path) -> Ready:
+    return Ready(find("mmaudio-small-44k"), folders, {})
 
 
 def shapes(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
@@ -94,7 +100,7 @@ def test_vae(name: str, official: Mapping[str, int], tmp_path: Path) -> None:
     convert.vae(
         iter([{**state, "encoder.conv_in.weight": torch.ones(8, mel_bins, 3)}]), tmp_path, tmp_path
     )
-    ours = load_network(tmp_path, CPU, make_vae)
+    ours = load_network(ready(vae=tmp_path), "vae", CPU, make_vae)
     channels = official["latent_channels"]
     assert "encoder" not in dict(ours.named_children())
     mel = ours.decode(pattern("latents", (1, channels, 30)))
@@ -135,7 +141,7 @@ def test_vocoder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         config = {**BIGVGAN, "num_mels": 128}
         (source / "config.json").write_text(json.dumps({**config, **ends}))
         convert.vocoder_44k(iter([{"generator": generator(config)}]), source, tmp_path)
-    vocoder = load_network(tmp_path, CPU, make_vocoder)
+    vocoder = load_network(ready(vocoder=tmp_path), "vocoder", CPU, make_vocoder)
     mel = pattern("mel", (1, 80 if name == "16k" else 128, 12))
     sound = vocoder(mel).sample
     assert sound.shape == (1, 1, 12 * (256 if name == "16k" else 512))

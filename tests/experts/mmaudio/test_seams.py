@@ -12,6 +12,7 @@ from sonic4d.experts.machine import Machine
 from sonic4d.experts.mmaudio.expert import MMAudio
 from sonic4d.experts.mmaudio.windows import TRAINED_S, window, windows
 from sonic4d.experts.protocols import SilentVideo
+from sonic4d.experts.store import locate
 from sonic4d.monitor import SILENT
 
 LENGTH_S, RATE_HZ = 30, 44100
@@ -28,9 +29,9 @@ def sounds(
     video = SilentVideo(
         lambda numbers: ((i, np.roll(texture, i, axis=1)) for i in numbers), Fraction(25), 25 * 30
     )
-    folders = {path.name: path for path in tiny.iterdir()}
+    ready = locate("mmaudio-small-44k", {"mmaudio-small-44k": tiny})
     models = [
-        MMAudio(folders, Machine("cpu", "", 24.0, 24.0), plan)
+        MMAudio(ready, Machine("cpu", "", 24.0, 24.0), plan)
         for plan in (windows, lambda duration_s, rate: [window(duration_s, rate)])
     ]
     with pytest.MonkeyPatch.context() as patch:

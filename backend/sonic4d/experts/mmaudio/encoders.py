@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPModel
 
+from ..loading import load_processor, load_transformers
 from ..machine import Machine
+from ..store import Ready
 from .cache import FeatureCache, Features
 from .loading import load_network
 from .pictures import clip_input, sync_input
@@ -29,13 +30,11 @@ def batch_size(machine: Machine) -> int:
 class Clip:
     """DFN5B CLIP (Fang et al., "Data Filtering Networks", 2023)."""
 
-    def __init__(self, folder: Path, machine: Machine) -> None:
+    def __init__(self, ready: Ready, machine: Machine) -> None:
+        folder = ready.folders["clip"]
         self.batch = batch_size(machine)
-        self.model = CLIPModel.from_pretrained(
-            folder, dtype=machine.dtype, use_safetensors=True, local_files_only=True
-        )
-        self.model = self.model.to(machine.device).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model = load_transformers(CLIPModel, ready, folder, machine)
+        self.tokenizer = load_processor(AutoTokenizer, ready, folder)
         width = self.model.config.projection_dim
         self.cache = FeatureCache(folder, f"clip-{machine.dtype}".replace("torch.", ""), (width,))
 
@@ -65,13 +64,13 @@ class Clip:
 class SyncEncoder:
     """Synchformer's visual encoder."""
 
-    def __init__(self, folder: Path, machine: Machine) -> None:
+    def __init__(self, ready: Ready, machine: Machine) -> None:
         self.batch = batch_size(machine)
-        self.model = load_network(folder, machine, _make_synchformer)
+        self.model = load_network(ready, "synchformer", machine, _make_synchformer)
         self.place = (machine.device, machine.dtype)
         size = self.model.size
         name = f"synchformer-{machine.dtype}".replace("torch.", "")
-        self.cache = FeatureCache(folder, name, (size.moments, size.width))
+        self.cache = FeatureCache(ready.folders["synchformer"], name, (size.moments, size.width))
 
     def see(self, segments: Sequence[Tensor]) -> list[Features]:
         """(16, 3, side, side) uint8 each -> (8, width) each."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,11 +32,11 @@ Planner = Callable[[Fraction, Fraction], list[Window]]
 class MMAudio:
     """Implements `protocols.AudioModel`.
 
-    folders: of its parts (see `catalogue.audio`). plan: how a clip is cut into windows. Each network is in memory only
-    while it works, so that the largest of them decides how much is needed.
+    plan: how a clip is cut into windows. Each network is in memory only while it works, so that the largest of them decides
+    how much is needed.
     """
 
-    folders: Mapping[str, Path]
+    ready: Ready
     machine: Machine
     plan: Planner = windows
 
@@ -45,7 +44,7 @@ class MMAudio:
     def __call__(
         self, video: SilentVideo, prompt: str, negative_prompt: str, seed: int, monitor: Monitor
     ) -> GeneratedSound:
-        vae = read_json(self.folders["vae"] / "config.json", "a model's configuration")
+        vae = read_json(self.ready.folders["vae"] / "config.json", "a model's configuration")
         latents_a_second = Fraction(vae["sample_rate"], 2 * vae["hop_length"])
         plan = self.plan(video.duration_s, latents_a_second)
         shares = [torch.from_numpy(w)[:, None] for w in weights(plan, latents_a_second)]
@@ -67,7 +66,7 @@ class MMAudio:
         monitor.progress("looking at the pictures", 0, 1)
         places = [_places(window.clip_times_s, video) for window in plan]
         wanted = sorted({index for window in places for index in window})
-        clip = Clip(self.folders["clip"], self.machine)
+        clip = Clip(self.ready, self.machine)
         seen: dict[int, Tensor] = {}
         with stoppable(monitor, clip.model):
             read = [clip.read(text) for text in texts]
@@ -89,7 +88,7 @@ class MMAudio:
         monitor.progress("following the motion", 0, 1)
         places = [_places(window.sync_times_s, video) for window in plan]
         wanted = sorted({index for window in places for index in window})
-        encoder = SyncEncoder(self.folders["synchformer"], self.machine)
+        encoder = SyncEncoder(self.ready, self.machine)
         side_px = encoder.model.size.picture_px
         held: dict[int, Tensor] = {}
         features: list[Tensor] = []
@@ -126,7 +125,7 @@ class MMAudio:
         """(latents, channels) float32."""
         monitor.progress("composing the sound", 0, STEPS)
         device, dtype = self.machine.device, self.machine.dtype
-        network = load_network(self.folders["flow"], self.machine, _make_flow)
+        network = load_network(self.ready, "flow", self.machine, _make_flow)
         prompt, negative_prompt = (text.to(device, dtype) for text in texts)
         with stoppable(monitor, network):
             stretches = []
@@ -155,12 +154,12 @@ class MMAudio:
     ) -> Tensor:
         """(samples,) float32."""
         monitor.progress("making the waveform", 0, 1)
-        vae = load_network(self.folders["vae"], self.machine, make_vae)
+        vae = load_network(self.ready, "vae", self.machine, make_vae)
         with stoppable(monitor, vae):
             firsts = [window.first_latent for window in plan]
             mel = decode(vae, latents, [*zip(firsts, shares, strict=True)])
         del vae
-        vocoder = load_network(self.folders["vocoder"], self.machine, make_vocoder)
+        vocoder = load_network(self.ready, "vocoder", self.machine, make_vocoder)
         with stoppable(monitor, vocoder):
             return vocode(
                 vocoder,
@@ -170,7 +169,7 @@ class MMAudio:
 
 
 def load(ready: Ready, machine: Machine) -> MMAudio:
-    return MMAudio(ready.folders, machine)
+    return MMAudio(ready, machine)
 
 
 def _places(times_s: list[Fraction], video: SilentVideo) -> list[int]:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
 from torch import nn
 
-from ...protocol import Sonic4DError
 from ...shot import read_json
+from ..loading import bad_model
 from ..machine import Machine
+from ..store import Ready
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_network(
-    folder: Path, machine: Machine, make: Callable[[dict[str, Any]], Network]
+    ready: Ready, part: str, machine: Machine, make: Callable[[dict[str, Any]], Network]
 ) -> Network:
-    """`make` builds the network from its config.json; weights that it has no place for are left out.
+    """`make` builds the network of a part from its config.json; weights that it has no place for are left out.
 
     Raises `Sonic4DError` "bad_model" where config or weights don't fit.
     """
+    folder = ready.folders[part]
     config = read_json(folder / "config.json", "a model's configuration")
     try:
         with torch.device("meta"):
@@ -37,9 +38,5 @@ def load_network(
                     weights[key] = file.get_tensor(key).to(machine.dtype)
         network.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise Sonic4DError(
-            "bad_model",
-            f"The model in {folder} can't be loaded: {str(error).splitlines()[0][:200]}",
-            "Download it again: sonic4d models download, or give another folder.",
-        ) from None
+        raise bad_model(ready, folder, str(error).splitlines()[0][:200].rstrip(".")) from None
     return network.requires_grad_(False).eval()
