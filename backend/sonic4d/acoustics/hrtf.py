@@ -31,7 +31,8 @@ Float32 = npt.NDArray[np.float32]
 
 COMPONENTS = 20
 LONGEST_ITD_S = 0.002
-_VERSION = 4  # of the tables below: a change makes cached ones invalid
+_STEP_DEG = sphere_table.MEASURED_STEP_DEG
+_VERSION = 8  # of the tables below: a change makes cached ones invalid
 _LOWEST_HZ, _HIGHEST_HZ = 250.0, 20_000.0  # outside, loudspeakers are measured rather than heads
 _ONSET_HZ = (1500.0, 2500.0)  # fades out; higher, the onset jumps between the waves around the head
 _ONSET_UPSAMPLING = 8
@@ -93,7 +94,7 @@ def make_hrtf(measured: HrirSet, rate_hz: int) -> Hrtf:
     frequencies = np.arange(fft_size // 2 + 1) * (rate_hz / fft_size)
     log_magnitudes, onsets = magnitudes_and_onsets(measured, frequencies)
     directions, log_magnitudes, onsets = close_poles(measured.directions, log_magnitudes, onsets)
-    corners, shares = triangulate(directions, sphere_table.grid_directions())
+    corners, shares = triangulate(directions, sphere_table.grid_directions(_STEP_DEG))
     log_magnitudes = np.einsum("nk,nkef->nef", shares, log_magnitudes[corners])
     onsets = np.einsum("nk,nke->ne", shares, onsets[corners])
 
@@ -104,7 +105,7 @@ def make_hrtf(measured: HrirSet, rate_hz: int) -> Hrtf:
             'Use another SOFA file, or the packaged set "kemar".',
         )
 
-    areas = sphere_table.grid_areas()
+    areas = sphere_table.grid_areas(_STEP_DEG)
     onsets -= (areas @ onsets).mean()
     diffuse = np.einsum("n,nef->f", areas / 2, np.exp(2 * log_magnitudes))
     log_magnitudes -= 0.5 * np.log(diffuse)
@@ -118,12 +119,16 @@ def make_hrtf(measured: HrirSet, rate_hz: int) -> Hrtf:
     return Hrtf(
         rate_hz,
         basis.astype(np.float32),
-        sphere_table.make_table(weights.reshape(len(weights), -1)).astype(np.float32),
-        sphere_table.make_table(onsets),
+        _table(weights.reshape(len(weights), -1)).astype(np.float32),
+        _table(onsets),
         frequencies,
         power,
         cross / np.sqrt(power[0] * power[1]),
     )
+
+
+def _table(values: Array) -> Array:
+    return sphere_table.make_table(sphere_table.smoothed(values))
 
 
 def magnitudes_and_onsets(measured: HrirSet, frequencies_hz: Array) -> tuple[Array, Array]:

@@ -25,6 +25,7 @@ from .loudspeakers import LAYOUTS, panning_gains
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
+_STEP_DEG = sphere_table.MEASURED_STEP_DEG
 _LATE_FILTER_S = 0.005  # of the filters' length, in powers of two
 _PHASE_HZ = (700.0, 1800.0)  # fades out
 
@@ -87,7 +88,7 @@ def make_receiver(render: RenderSettings, folder: Path) -> Receiver:
 @lru_cache(maxsize=4)
 def _head(hrtf: Hrtf) -> Receiver:
     bins = len(hrtf.frequencies_hz)
-    directions = sphere_table.grid_directions()
+    directions = sphere_table.grid_directions(_STEP_DEG)
     responses = sphere_table.read_table(hrtf.weights, directions).reshape(len(directions), 2, -1)
     spectra = np.abs(fft.rfft(responses @ hrtf.basis, 2 * (bins - 1)))
     onsets_s = sphere_table.read_table(hrtf.onsets_s, directions)
@@ -113,8 +114,9 @@ def _microphone_pair(spacing_m: float, rate_hz: int) -> Receiver:
             f"Two microphones {spacing_m:g} m apart are too far from each other for the hifi mode.",
             f"Set mic_spacing_m to at most {SPEED_OF_SOUND * LONGEST_ITD_S:.2f}.",
         )
-    left = sphere_table.grid_directions()[:, 1]
+    left = sphere_table.grid_directions(_STEP_DEG)[:, 1]
     onsets_s = np.stack((-latest_s * left, latest_s * left), axis=1)
+    every = sphere_table.grid_directions()[:, 1:2] * [-latest_s, latest_s]
     frequencies_hz = fft.rfftfreq(1 << int(np.ceil(np.log2(rate_hz / 94))), 1 / rate_hz)
     covariance = np.empty((len(frequencies_hz), 2, 2))
     covariance[:, [0, 1], [0, 1]] = 1
@@ -122,8 +124,8 @@ def _microphone_pair(spacing_m: float, rate_hz: int) -> Receiver:
     # What is farther apart than a wave tells left from right by time alone; a little of a dipole decides who is who.
     spectra = np.repeat((1 + 0.3 * np.stack((left, -left), 1))[..., None], len(frequencies_hz), 2)
     return Receiver(
-        sphere_table.make_table(onsets_s),
-        sphere_table.make_table(np.ones_like(onsets_s)).astype(np.float32),
+        sphere_table.make_table(every),
+        sphere_table.make_table(np.ones_like(every)).astype(np.float32),
         None,
         1,
         _late_ears(spectra, onsets_s, covariance, frequencies_hz),
@@ -140,9 +142,9 @@ def _late_ears(
     problem (Vilkamo, Bäckström and Kuntz, JAES 61, 2013). Above `_PHASE_HZ`, where first-order Ambisonics can't carry
     time differences, the least-squares decoder is one of magnitudes.
     """
-    directions = sphere_table.grid_directions()
+    directions = sphere_table.grid_directions(_STEP_DEG)
     channels = spherical_harmonics(1, directions) * orthonormal(1)
-    weighted = sphere_table.grid_areas()[:, None] * channels
+    weighted = sphere_table.grid_areas(_STEP_DEG)[:, None] * channels
     phase = np.exp(-2j * np.pi * onsets_s[..., None] * frequencies_hz)
     timed = np.einsum("nc,nef->fec", weighted, magnitudes * phase, optimize=True)
     untimed = np.einsum("nc,nef->fec", weighted, magnitudes, optimize=True)

@@ -1,4 +1,4 @@
-"""Smooth functions of direction: a 5 degree grid over the sphere read through cubic B-splines (C2 everywhere).
+"""Smooth functions of direction: a 2.5 degree grid over the sphere read through cubic B-splines (C2 everywhere).
 
 The grid runs over both poles and down the other side, which makes it periodic both ways: no seam and no pole where
 a moving sound could click.
@@ -11,55 +11,85 @@ import math
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from scipy import fft, signal
 from scipy.ndimage import spline_filter1d
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-STEP_DEG = 5
-AZIMUTHS = 360 // STEP_DEG
-ELEVATIONS = 180 // STEP_DEG + 1
+STEP_DEG = 2.5
+MEASURED_STEP_DEG = 5.0  # as close as heads are measured, and as quadrature needs
+_SMOOTH, _ROUGH = 24, 36
+_COLUMNS, _ROWS = round(360 / STEP_DEG), round(180 / STEP_DEG) + 1
 
 
-def grid_directions() -> Array:
-    """(ELEVATIONS * AZIMUTHS, 3) unit vectors, elevation from -90 degrees up, azimuth from the front to the left."""
-    elevation = np.radians(np.arange(ELEVATIONS) * STEP_DEG - 90.0)[:, None]
-    azimuth = np.radians(np.arange(AZIMUTHS) * STEP_DEG)[None]
+def grid_directions(step_deg: float = STEP_DEG) -> Array:
+    """(elevations * azimuths, 3) unit vectors, elevation from -90 degrees up, azimuth from the front to the left."""
+    elevation = np.radians(np.arange(round(180 / step_deg) + 1) * step_deg - 90)[:, None]
+    azimuth = np.radians(np.arange(round(360 / step_deg)) * step_deg)[None]
     flat = np.cos(elevation)
-    height = np.broadcast_to(np.sin(elevation), (ELEVATIONS, AZIMUTHS))
+    height = np.sin(elevation) + 0 * azimuth
     return np.stack((flat * np.cos(azimuth), flat * np.sin(azimuth), height), -1).reshape(-1, 3)
 
 
-def grid_areas() -> Array:
+def grid_areas(step_deg: float = STEP_DEG) -> Array:
     """Share of the sphere that each grid direction stands for; the sum is 1."""
-    elevation = np.radians(np.arange(ELEVATIONS) * STEP_DEG - 90.0)
-    half = np.radians(STEP_DEG / 2)
+    elevation = np.radians(np.arange(round(180 / step_deg) + 1) * step_deg - 90)
+    half = np.radians(step_deg / 2)
     edges = np.clip(np.stack((elevation - half, elevation + half)), -np.pi / 2, np.pi / 2)
     band = np.diff(np.sin(edges), axis=0)[0] / 2
-    return np.repeat(band / AZIMUTHS, AZIMUTHS)
+    azimuths = round(360 / step_deg)
+    return np.repeat(band / azimuths, azimuths)
+
+
+def smoothed(values: Array) -> Array:
+    """Values (n, k) at `grid_directions(MEASURED_STEP_DEG)` -> values at `grid_directions()`, by Fourier series.
+
+    What changes from one measured direction to the next is left out, fading from `_SMOOTH` to `_ROUGH` periods in a
+    circle: fast motion would turn it into sound.
+    """
+    torus = _torus(values, MEASURED_STEP_DEG)
+    count = len(torus)
+    periods = np.abs(fft.fftfreq(count, 1 / count))
+    kept = np.cos(np.pi / 2 * np.clip((periods - _SMOOTH) / (_ROUGH - _SMOOTH), 0, 1)) ** 2
+    for axis in (0, 1):
+        spectrum = fft.fft(torus, axis=axis) * np.expand_dims(kept, (1 - axis, 2))
+        torus = fft.ifft(spectrum, axis=axis).real
+    spike = fft.ifft(kept).real / kept.mean()
+    for pole in (0, count // 2):  # one place, seen from all azimuths
+        apart = torus[pole] - torus[pole].mean(axis=0)
+        torus -= np.roll(spike, pole)[:, None, None] * apart
+    for axis in (0, 1):
+        torus = signal.resample(torus, _COLUMNS, axis=axis)
+    return torus[:_ROWS].reshape(-1, torus.shape[2])
 
 
 def make_table(values: Array) -> Array:
-    """Values (directions, k) at `grid_directions` -> table (rows, columns, k) of spline coefficients for `read_table`."""
-    grid = values.reshape(ELEVATIONS, AZIMUTHS, -1)
-    other_side = np.roll(grid, AZIMUTHS // 2, axis=1)[-2:0:-1]
-    torus = np.concatenate((grid, other_side))
+    """Values (directions, k) at `grid_directions()` -> table (rows, columns, k) of spline coefficients for `read_table`."""
+    torus = _torus(values, STEP_DEG)
     for axis in (0, 1):
         torus = spline_filter1d(torus, 3, axis, mode="grid-wrap")
-    rows = np.arange(-1, ELEVATIONS + 1) % len(torus)
-    columns = np.arange(-1, AZIMUTHS + 2) % AZIMUTHS
+    rows = np.arange(-1, _ROWS + 1) % _COLUMNS
+    columns = np.arange(-1, _COLUMNS + 2) % _COLUMNS
     return np.ascontiguousarray(torus[rows][:, columns])
+
+
+def _torus(values: Array, step_deg: float) -> Array:
+    """Values at a grid's directions, (k, k, ...), over both poles and down the other side."""
+    azimuths = round(360 / step_deg)
+    grid = values.reshape(azimuths // 2 + 1, azimuths, -1)
+    return np.concatenate((grid, np.roll(grid, azimuths // 2, axis=1)[-2:0:-1]))
 
 
 @njit(cache=True, nogil=True)
 def spline_weights(x: float, y: float, z: float, weights: Array) -> tuple[int, int]:
     """Where a unit vector lies in a table: row and column of 4 x 4 coefficients; their weights go to `weights` (16,)."""
-    azimuth = math.atan2(y, x) * (180.0 / math.pi / STEP_DEG)
-    elevation = math.asin(min(1.0, max(-1.0, z))) * (180.0 / math.pi / STEP_DEG) + 90.0 / STEP_DEG
+    azimuth = math.atan2(y, x) * (_COLUMNS / (2 * math.pi))
+    elevation = math.asin(min(1.0, max(-1.0, z))) * (_COLUMNS / (2 * math.pi)) + _COLUMNS / 4
     if azimuth < 0:
-        azimuth += AZIMUTHS
-    row = min(int(elevation), ELEVATIONS - 2)
-    column = min(int(azimuth), AZIMUTHS - 1)
+        azimuth += _COLUMNS
+    row = min(int(elevation), _ROWS - 2)
+    column = min(int(azimuth), _COLUMNS - 1)
     t = azimuth - column
     u = elevation - row
     a0 = (1 - t) ** 3 / 6

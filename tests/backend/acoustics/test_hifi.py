@@ -180,12 +180,14 @@ def test_motion_does_not_click(hifi_shot: MakeShot, frequency_hz: float) -> None
     assert stray_db(sound, frequency_hz) < -90
 
 
-def test_a_fast_pass_does_not_click(hifi_shot: MakeShot) -> None:
+@pytest.mark.parametrize("frequency_hz", [1000, 4000])
+def test_a_fast_pass_does_not_click(hifi_shot: MakeShot, frequency_hz: float) -> None:
     """6.3 m/s and 20 m/s2, 0.41 m in front of the nose."""
     time = np.arange(72) / 24
     source = np.stack((2 * np.sin(3.15 * time), 0.41 + 0 * time, 0 * time), axis=1)
     shot = hifi_shot(kind="half_space", positions=source, frames=72)
-    assert stray_db(render_hifi(shot, [tone(shot, 4000)], SILENT), 4000) < -90
+    sound = render_hifi(shot, [tone(shot, frequency_hz)], SILENT)
+    assert stray_db(sound, frequency_hz) < -95
 
 
 def test_nothing_moves_equals_convolution(hifi_shot: MakeShot) -> None:

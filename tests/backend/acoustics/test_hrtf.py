@@ -127,6 +127,24 @@ def test_nothing_jumps_on_a_way_around_the_head(head: Hrtf, plane: tuple[int, in
         assert bend < 1e-4
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_place_overhead_is_one_from_all_sides(head: Hrtf, side: int) -> None:
+    """And nearly one a hundredth of a degree around it: a sound may pass there at any speed."""
+    angle = np.radians(np.arange(0, 360, 5))
+    away = np.radians(0.01)
+    directions = np.stack(
+        (
+            np.sin(away) * np.cos(angle),
+            np.sin(away) * np.sin(angle),
+            0 * angle + side * np.cos(away),
+        ),
+        axis=1,
+    )
+    for table in (head.weights, head.onsets_s):
+        values = sphere_table.read_table(table, directions)
+        assert np.ptp(values, axis=0).max() < 2e-3 * np.abs(values).max()
+
+
 def test_diffuse_field_is_flat_and_its_coherence_falls(head: Hrtf) -> None:
     audible = (head.frequencies_hz > 100) & (head.frequencies_hz < 18_000)
     assert np.abs(10 * np.log10(head.diffuse_power[:, audible])).max() < 0.5
