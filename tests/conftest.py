@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 # Whatever models the developer has, tests see none but their own.
 for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):

@@ -21,6 +21,7 @@ COMMANDS = {  # each is a module of `commands`
     "evaluate": "measure how right things are, by the field's own measures",
     "mux": "put a picture and a sound into one movie",
     "retrack": "track a source again from a frame where its place is known",
+    "models": "list, download and remove pretrained models",
     "doctor": "tell whether everything is in working order",
     "run": "run a job from a file",
     "worker": "run jobs for Blender over pipes",

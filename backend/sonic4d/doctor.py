@@ -50,6 +50,7 @@ def examine() -> dict[str, Any]:
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
         "memory_gb": _memory_gb(),
+        "experts": _experts(problems),
         "cache": str(cache),
         "cache_free_gb": _free_gb(cache, problems),
         "codecs": _codecs(problems),
@@ -83,6 +84,25 @@ def _libraries(problems: list[str]) -> dict[str, str | None]:
             versions[module] = None
             problems.append(f"{module} can't be imported ({error}); reinstall the backend.")
     return versions
+
+
+def _experts(problems: list[str]) -> dict[str, Any]:
+    """What pretrained models would run on; that there is nothing is no problem."""
+    from .experts.machine import extra_versions, has_torch, this_machine
+
+    report: dict[str, Any] = dict(extra_versions())
+    if not has_torch():
+        report["device"] = "none (pip install 'sonic4d[experts]')"
+        return report
+    try:
+        machine = this_machine()
+        report["device"] = f"{machine.device} ({machine.name})"
+        report["dtype"] = str(machine.dtype).removeprefix("torch.")
+        report["memory_gb"] = round(machine.memory_gb, 1)
+    except Exception as error:  # whatever a broken library raises
+        report["device"] = "broken"
+        problems.append(f"torch can't be used ({error}); reinstall it.")
+    return report
 
 
 def _memory_gb() -> float | None:

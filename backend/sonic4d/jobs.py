@@ -133,6 +133,31 @@ def _listen(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return listen(settings, monitor)
 
 
+def _download_model(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    """`model` is a name of the registry; `accept_licence` says that the user has accepted its licence."""
+    from . import checks
+
+    checks.fields(parameters, "download job", ("model",), ("accept_licence",))
+    accepted = checks.boolean(parameters.get("accept_licence", False), "accept_licence")
+    from .experts.download import download
+    from .experts.registry import find
+
+    return download(find(checks.text(parameters["model"], "model")), accepted, monitor)
+
+
+def _remove_model(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    """Delete a model from this machine; the result is the folder of Sonic4D's own models."""
+    from . import checks
+
+    checks.fields(parameters, "remove job", ("model",))
+    from .experts.registry import find
+    from .experts.store import models_folder, remove
+
+    for folder in remove(find(checks.text(parameters["model"], "model"))):
+        monitor.log(f"Deleted {folder}.")
+    return models_folder()
+
+
 def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
     """Parameters that aren't possible are bad usage, not a bad file."""
     try:
@@ -153,6 +178,8 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "evaluate": _evaluate,
     "starss23": _starss23,
     "listen": _listen,
+    "download-model": _download_model,
+    "remove-model": _remove_model,
 }
 
 

@@ -25,7 +25,17 @@ from typing import Any
 
 PROTOCOL_VERSION = 1
 MAX_LINE_BYTES = 1 << 20
-KINDS = ("generate", "shot", "render", "preview", "enhance", "mux", "retrack")
+KINDS = (
+    "generate",
+    "shot",
+    "render",
+    "preview",
+    "enhance",
+    "mux",
+    "retrack",
+    "download-model",
+    "remove-model",
+)
 COMMANDS = ("run", "cancel", "ping", "quit")
 EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "hello": {"sonic4d": str, "pid": int, "kinds": list},

@@ -185,3 +185,32 @@ def depth_pro(folder: Path, seed: int = 0) -> Path:
         model.fov_model.head.layers[-1].bias.fill_(50.0)
     model.save_pretrained(folder)
     return folder
+
+
+def upstream_video_depth_anything(
+    seed: int = 0,
+) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    """A checkpoint with the authors' names, and the configuration that fits it."""
+    from sonic4d.experts.depth.video_depth_anything import UPSTREAM_NAMES
+    from sonic4d.experts.depth.video_network import VideoDepthAnything, VideoDepthAnythingConfig
+
+    config = {"backbone_config": DINOV2, "neck_hidden_sizes": [32, 32, 64, 64], **HEAD}
+    torch.manual_seed(seed)
+    model = stirred(VideoDepthAnything(VideoDepthAnythingConfig(**config)), seed + 1)
+    with torch.no_grad():
+        model.head.conv3.weight.abs_().mul_(5.0)
+        model.head.conv3.bias.fill_(0.3)
+    ours = model.state_dict()
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in ours.items():
+        if ".attention.attention." in name:
+            before, after = name.split(".attention.attention.")
+            part, kind = after.split(".")
+            if part != "query":
+                continue
+            names = [f"{before}.attention.attention.{p}.{kind}" for p in ("query", "key", "value")]
+            name, tensor = f"{before}.attn.qkv.{kind}", torch.cat([ours[n] for n in names])
+        for old, new in reversed(UPSTREAM_NAMES):
+            name = name.replace(new, old)
+        state[name] = tensor
+    return state, config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from ..protocol import Sonic4DError
@@ -76,6 +77,17 @@ def computer_memory_gb() -> float:
     status = Status(ctypes.sizeof(Status))
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
     return status.total / 1e9
+
+
+def extra_versions() -> dict[str, str | None]:
+    """Versions of what the extra brings; None for what isn't installed."""
+    versions: dict[str, str | None] = {}
+    for name in ("torch", "transformers", "diffusers", "accelerate"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
 
 
 def why_not(model: Model, machine: Machine) -> str:

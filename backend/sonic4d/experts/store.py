@@ -87,6 +87,17 @@ def is_cached(model: Model) -> bool:
     return True
 
 
+def is_whole(model: Model, part: Part) -> bool:
+    """Whether a part of a model is in the caches, undamaged."""
+    place = _cached(part)
+    try:
+        if place is not None:
+            check_folder(model, part, place[0])
+    except Sonic4DError:
+        return False
+    return place is not None
+
+
 def missing(model: Model) -> Sonic4DError:
     """What to tell who wants a model that isn't here."""
     use = "" if model.commercial else ", not for commercial use"
@@ -179,7 +190,11 @@ def snapshot(part: Part, commit: str) -> Path | None:
 
     try:
         folder = snapshot_download(
-            part.repo, revision=commit, cache_dir=hub_cache(), local_files_only=True
+            part.repo,
+            revision=commit,
+            cache_dir=hub_cache(),
+            allow_patterns=list(part.files),
+            local_files_only=True,
         )
     except LocalEntryNotFoundError:
         return None

@@ -134,7 +134,7 @@ SMALL = {  # ViT-S; other sizes are not free for commercial use
     "patch_size": 14,
 }
 
-_RENAMED = (  # parts of names, in this order
+UPSTREAM_NAMES = (  # parts of names, in this order
     ("pretrained.patch_embed.proj.", "backbone.embeddings.patch_embeddings.projection."),
     ("pretrained.cls_token", "backbone.embeddings.cls_token"),
     ("pretrained.mask_token", "backbone.embeddings.mask_token"),
@@ -170,14 +170,13 @@ def convert(
     states: Iterator[dict[str, torch.Tensor]],
     snapshot: Path,
     folder: Path,
-    config: dict[str, Any] = SMALL,
 ) -> None:
     """The authors' checkpoint -> config.json and model.safetensors."""
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in next(states).items():
         if ".1.pos_encoder.pe" in name:  # the same as the first block's
             continue
-        for old, new in _RENAMED:
+        for old, new in UPSTREAM_NAMES:
             name = name.replace(old, new)
         if ".attn.qkv." in name:
             for part, third in zip(("query", "key", "value"), tensor.chunk(3), strict=True):
@@ -186,5 +185,5 @@ def convert(
             tensors[name] = tensor
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    full = VideoDepthAnythingConfig(**config).to_dict()
+    full = VideoDepthAnythingConfig(**SMALL).to_dict()
     (folder / "config.json").write_text(json.dumps(full), encoding="utf-8")
