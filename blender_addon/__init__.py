@@ -6,6 +6,7 @@ from . import cli, live, preferences, properties, scene, tasks
 from .operators import (
     camera_moves,
     correct_track,
+    enhance_shot,
     export_shot,
     fit_room,
     generate,
@@ -20,6 +21,7 @@ from .operators import (
 )
 from .ui import (
     audio_panels,
+    enhance_panel,
     export_panel,
     generate_panel,
     overlay,
@@ -46,6 +48,7 @@ MODULES = (
     manage_sources,
     manage_takes,
     render_audio,
+    enhance_shot,
     export_shot,
     install_backend,
     models,
@@ -57,6 +60,7 @@ MODULES = (
     audio_panels,
     take_panels,
     overlay,
+    enhance_panel,
     export_panel,
     preferences,
     cli,

@@ -15,6 +15,7 @@ from bpy.props import (
 )
 
 from . import live
+from .enhance_settings import SONIC4D_EnhanceSettings
 from .export.settings import SONIC4D_ExportSettings
 from .generate_settings import SONIC4D_GenerateSettings
 from .sequencer import take_list
@@ -351,6 +352,11 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         description="How the finished shot is exported",
         type=SONIC4D_ExportSettings,
     )
+    enhance: PointerProperty(
+        name="Enhance",
+        description="How the shot's picture is freed of holes",
+        type=SONIC4D_EnhanceSettings,
+    )
     generate: PointerProperty(
         name="Generate",
         description="What a scene is generated from",
@@ -360,6 +366,7 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
 
 CLASSES = (
     SONIC4D_ObjectSettings,
+    SONIC4D_EnhanceSettings,
     SONIC4D_ExportSettings,
     SONIC4D_GenerateSettings,
     SONIC4D_Take,

@@ -19,6 +19,8 @@ from .sampling import world_matrices
 from .units import metres_per_unit
 
 _SENSOR_MM = 36.0
+# Custom property that marks the clips of finished pictures.
+_PICTURE_KEY = "sonic4d_picture"
 
 
 def new_source_camera(
@@ -69,6 +71,21 @@ def show_clip(camera: bpy.types.Camera, path: str, first_frame: int, owner: str)
     background.clip = clip
     background.alpha = 1.0
     return True
+
+
+def show_picture(camera: bpy.types.Camera, path: str, first_frame: int) -> None:
+    """Put a shot's finished picture behind a camera's view, in place of an earlier one. It isn't rendered."""
+    clip = bpy.data.movieclips.load(path)
+    clip[_PICTURE_KEY] = True
+    clip.frame_start = first_frame
+    backgrounds = camera.background_images
+    earlier = (entry for entry in backgrounds if entry.clip and _PICTURE_KEY in entry.clip)
+    background = next(earlier, None) or backgrounds.new()
+    replaced = background.clip
+    background.source, background.clip, background.alpha = "MOVIE_CLIP", clip, 1.0
+    camera.show_background_images = True
+    if replaced is not None and not replaced.users:
+        bpy.data.movieclips.remove(replaced)
 
 
 def new_shot_camera(scene: bpy.types.Scene, bundle: bpy.types.Object) -> bpy.types.Object:

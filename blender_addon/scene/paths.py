@@ -50,6 +50,8 @@ def _paths() -> Iterator[tuple[_Setter, str]]:
         yield partial(setattr, scene.sonic4d, "take_path"), scene.sonic4d.take_path
         for take in scene.sonic4d.takes:
             yield partial(setattr, take, "filepath"), take.filepath
+        export = scene.sonic4d.export
+        yield partial(setattr, export, "picture_path"), export.picture_path
 
 
 # Set before saving, for the file that is written; put back after it, since "save a copy" leaves the open file as it is.
