@@ -14,6 +14,7 @@ from .. import tasks
 from ..enhance_settings import choices
 from ..scene.camera import show_picture
 from ..scene.paths import stored
+from ..scene.sampling import scene_of
 from ..scene.view import view_of
 from ..sequencer import takes
 
@@ -36,7 +37,7 @@ def enhance_shot(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    scene = tasks.scene_of(scene_uid)
+    scene = scene_of(scene_uid)
     settings = scene.sonic4d.export
     settings.picture, settings.picture_path = "FILE", stored(movie)
     if scene.camera is not None:

@@ -11,9 +11,11 @@ import numpy as np
 
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import compat
+from .listener import camera_at, camera_poses
 from .paths import absolute
 from .point_cloud import CLIP_FRAMES, CLIP_RATE, FIRST_FRAME, SPEED, TIME_OFFSET, cloud_modifier
-from .shot import bare_scene, camera_at, camera_poses, shot_json, world_matrices
+from .sampling import bare_scene, world_matrices
+from .shot import shot_json
 
 _ROUNDING = 1e-3  # as in the node group: rounding errors of a rate don't hold a frame back
 

@@ -43,9 +43,7 @@ class SONIC4D_MT_novel_view(bpy.types.Menu):
         for option, label, _about in BUILT_IN:
             self._choice(option, label, "NONE")
         for expert in experts_of("novel_view"):
-            self._choice(
-                expert.option, _label(expert), "CHECKMARK" if expert.installed else "IMPORT"
-            )
+            self._choice(expert.option, _label(expert), "CHECKMARK" if expert.cached else "IMPORT")
         if not known():
             self.layout.operator("sonic4d.check_backend", text="Look for models", icon="VIEWZOOM")
 
