@@ -14,8 +14,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .image_source import SHORTEST_DISTANCE_M, SPEED_OF_SOUND
 from .simd import LANES, make_add_products, make_mix
 from .spectral_buses import OVERSAMPLING
@@ -41,7 +41,7 @@ _add_row_products = make_add_products(1, _VECTORS)
 _mix = make_mix(OVERSAMPLING)
 
 
-@njit(fastmath=True, cache=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def solve_paths(
     source: Array,
     frame_rate: float,
@@ -142,7 +142,7 @@ def solve_paths(
                 share[knot, image, 0, b] = first + t * (shares[kind, below + 1, b] - first)
 
 
-@njit(fastmath=True, cache=True, nogil=True, _nrt=False)
+@njit(fastmath=True, nogil=True, _nrt=False)
 def _read(
     mixed: Float32,
     first: float,
@@ -194,7 +194,7 @@ def _read(
         done = end
 
 
-@njit(fastmath=True, cache=True, nogil=True, _nrt=False)
+@njit(fastmath=True, nogil=True, _nrt=False)
 def _mix_buses(
     sound: Float32,
     share0: Float32,
@@ -218,7 +218,7 @@ def _mix_buses(
     _mix(mixed, count, levels, sound, start, samples, OVERSAMPLING * samples, buses, count)
 
 
-@njit(fastmath=True, cache=True, nogil=True, _nrt=False)
+@njit(fastmath=True, nogil=True, _nrt=False)
 def _hear(
     sound: Float32,
     first: Array,
@@ -263,7 +263,7 @@ def _hear(
         )  # fmt: skip
 
 
-@njit(fastmath=True, cache=True, nogil=True, _nrt=False)
+@njit(fastmath=True, nogil=True, _nrt=False)
 def _hear_paths(
     sound: Float32,
     history: int,
@@ -313,7 +313,7 @@ def _hear_paths(
                 here[ear, i] += counting[i] * np.float32(1 / BLOCK) * (late[ear, i] - here[ear, i])
 
 
-@njit(fastmath=True, cache=True, nogil=True, _nrt=False)
+@njit(fastmath=True, nogil=True, _nrt=False)
 def _add_weighted(
     heard: Float32,
     weight: Float32,
@@ -358,7 +358,7 @@ def _add_weighted(
             row[i] += curves[0, i] * start[i] + curves[1, i] * end[i] + curves[2, i] * beyond[i]
 
 
-@njit(fastmath=True, cache=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def add_paths(
     sound: Float32,
     history: int,

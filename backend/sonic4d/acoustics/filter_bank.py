@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from numpy.lib.stride_tricks import as_strided
 from scipy import fft
+
+from ..compiled import njit
 
 Float32 = npt.NDArray[np.float32]
 Complex64 = npt.NDArray[np.complex64]
@@ -44,7 +45,7 @@ class FilterBank:
         return whole.reshape(len(mixed), -1)[:, :count]
 
 
-@njit(fastmath=True, cache=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def _mix(sound: Complex64, filters: Complex64, mixed: Complex64) -> None:
     """Sound (inputs, frames, bins) times filters (outputs, inputs, bins), summed: mixed (outputs, frames, bins)."""
     outputs, inputs, bins = filters.shape

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import fft
 from scipy.special import sici
 
+from ..compiled import njit
 from .simd import WIDTH, add_weighted
 
 Array = npt.NDArray[np.float64]
@@ -213,7 +213,7 @@ def axis_images(
     return offset[kept][order], gain[kept][order]
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
+@njit(nogil=True, fastmath=True, error_model="numpy")
 def _spread(
     grid: Float32,
     x: Array,

@@ -13,9 +13,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import fft
 
+from ..compiled import njit
 from .ambisonics import turns
 from .early_images import Walls
 from .filter_bank import FilterBank
@@ -140,7 +140,7 @@ def _prepared(
     return fft.rfft(parts, 2 * piece), response.shape[1] + 2 * decoder_delay
 
 
-@njit(fastmath=True, cache=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def turn(field: Float32, matrices: Float32, turned: Float32) -> None:
     """Channels `field` (C, n) times matrices (knots, C, C), linear between knots: `turned` (C, n)."""
     channels, count = field.shape
@@ -161,7 +161,7 @@ def turn(field: Float32, matrices: Float32, turned: Float32) -> None:
                     row[i] += (first + slope * step * np.float32(i)) * heard[i]
 
 
-@njit(fastmath=True, cache=True, nogil=True)
+@njit(fastmath=True, nogil=True)
 def weigh(turned: Float32, gains: Float32, output: Float32) -> None:
     """Gains (channels, C) times turned (C, n), added to output (channels, n)."""
     for channel in range(gains.shape[0]):

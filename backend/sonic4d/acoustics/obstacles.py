@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..occluders import Occluder
 
 Array = npt.NDArray[np.float64]
@@ -119,7 +119,7 @@ class Work(NamedTuple):
     legs: Array
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def make_work() -> Work:
     return Work(
         np.empty(_STACK, np.int64),
@@ -130,7 +130,7 @@ def make_work() -> Work:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(nogil=True, error_model="numpy", inline="always")
 def _meets(boxes: Array, box: int, leg: Array, found: Array, margin: float = 0.0) -> bool:
     """Whether a leg (see `Work`) meets a box, larger by a margin all around; from where to where (0 to 1) goes to found[0], found[1], and the axis of the
     face that it enters by to found[2]."""
@@ -147,7 +147,7 @@ def _meets(boxes: Array, box: int, leg: Array, found: Array, margin: float = 0.0
     return enter <= leave
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _pierces(pieces: Array, piece: int, leg: Array, found: Array) -> bool:
     """Whether a leg goes through a triangle (Möller and Trumbore, J. Graphics Tools 2, 1997): where, twice, and how squarely
     go to `found`."""
@@ -178,7 +178,7 @@ def _pierces(pieces: Array, piece: int, leg: Array, found: Array) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _find_hits(obstacles: Obstacles, work: Work) -> int:
     """All that `work.leg` meets: rows of body, from, to, squareness, ordered by the first two, go to `work.hits`. Returns
     how many."""
@@ -222,7 +222,7 @@ def _find_hits(obstacles: Obstacles, work: Work) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _set_leg(start: Array, end: Array, leg: Array) -> None:
     for i in range(3):
         leg[0, i], leg[1, i] = start[i], end[i] - start[i]
@@ -230,7 +230,7 @@ def _set_leg(start: Array, end: Array, leg: Array) -> None:
     leg[3, 0] = math.sqrt(leg[1, 0] ** 2 + leg[1, 1] ** 2 + leg[1, 2] ** 2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def is_free(start: Array, end: Array, margin_m: float, obstacles: Obstacles, work: Work) -> bool:
     """Whether nothing is within a margin of a straight leg. May be false all the same."""
     stack, found, leg, nodes = work.stack, work.found, work.leg, obstacles.nodes
@@ -248,7 +248,7 @@ def is_free(start: Array, end: Array, margin_m: float, obstacles: Obstacles, wor
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def meet(
     start: Array,
     end: Array,

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from ..materials import OCTAVES_HZ
 from ..room import Room
 from .early_images import Images
@@ -86,7 +86,7 @@ class Occlusion:
         return gains.reshape(*travel_s.shape, 8)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _fold(start: Array, end: Array, plane: Array, legs: Array) -> int:
     """Legs (2, 2, 3) of the way from `start` to `end` in a mirrored world; what is beyond the wall is brought back, less
     a gap at the wall. Returns how many."""
@@ -115,7 +115,7 @@ def _fold(start: Array, end: Array, plane: Array, legs: Array) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _is_free(
     start: Array, end: Array, margin_m: float, plane: Array, obstacles: Obstacles, work: Work
 ) -> bool:
@@ -127,12 +127,12 @@ def _is_free(
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _distance(start: Array, end: Array) -> float:
     return math.sqrt((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2 + (end[2] - start[2]) ** 2)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _meet_folded(
     start: Array,
     end: Array,
@@ -173,7 +173,7 @@ def _meet_folded(
     return passes
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _meet_bent(
     start: Array,
     corner: Array,
@@ -206,7 +206,7 @@ def _meet_bent(
     return passes
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _ring_m(detour_m: float, distance_m: float, where: float) -> float:
     """How far from the straight line, at `where` (0 to 1) along it, a way by there is so much longer: an ellipse."""
     half = (distance_m + detour_m) / 2
@@ -214,7 +214,7 @@ def _ring_m(detour_m: float, distance_m: float, where: float) -> float:
     return math.sqrt(max(half**2 - distance_m**2 / 4, 0) * (1 - (along / half) ** 2))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _across(start: Array, end: Array, axes: Array) -> None:
     """Two directions across a path go to `axes` (2, 3), the first one level: edges are mostly level or upright."""
     x, y, z = end[0] - start[0], end[1] - start[1], end[2] - start[2]
@@ -228,7 +228,7 @@ def _across(start: Array, end: Array, axes: Array) -> None:
     axes[1, 2] = (x * axes[0, 1] - y * axes[0, 0]) / length
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def weaken(
     sources: Array, listeners: Array, planes: Array, obstacles: Obstacles, gains: Array
 ) -> None:

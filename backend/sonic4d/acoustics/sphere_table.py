@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import fft, signal
 from scipy.ndimage import spline_filter1d
+
+from ..compiled import njit
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -81,7 +82,7 @@ def _torus(values: Array, step_deg: float) -> Array:
     return np.concatenate((grid, np.roll(grid, azimuths // 2, axis=1)[-2:0:-1]))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def spline_weights(x: float, y: float, z: float, weights: Array) -> tuple[int, int]:
     """Where a unit vector lies in a table: row and column of 4 x 4 coefficients; their weights go to `weights` (16,)."""
     azimuth = math.atan2(y, x) * (_COLUMNS / (2 * math.pi))
@@ -108,7 +109,7 @@ def spline_weights(x: float, y: float, z: float, weights: Array) -> tuple[int, i
     return row, column
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def read_table(table: Float32, directions: Array) -> Array:
     """Values (n, k) of a table at unit vectors (n, 3)."""
     result = np.zeros((directions.shape[0], table.shape[2]))

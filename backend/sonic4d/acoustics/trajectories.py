@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy.spatial.transform import Rotation
+
+from ..compiled import njit
 
 Array = npt.NDArray[np.float64]
 
@@ -23,7 +24,7 @@ def control_points(per_frame: Array) -> Array:
     return np.pad(per_frame, ((_BEFORE, _AFTER), (0, 0)), mode="edge")
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def catmull_rom(
     controls: Array, first_frame: int, frame: float, position: Array, velocity: Array
 ) -> None:
@@ -48,7 +49,7 @@ def catmull_rom(
         velocity[axis] = a + t * (2 * b + t * 3 * c)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def positions_at(controls: Array, frames: Array) -> Array:
     """Positions (m, 3) at fractional frame numbers (m,)."""
     positions = np.empty((frames.size, 3))
