@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..protocol import Sonic4DError
 
 Float32 = npt.NDArray[np.float32]
 
-MAX_WAV_BYTES = 4_000_000_000
+MAX_WAV_BYTES = 4_000_000_000  # leaves room for chunks
 MAX_FLAC_CHANNELS = 8
 _BITS = {"float": 0, "pcm24": 24, "pcm16": 16}
 _WRITTEN_AT_ONCE = 1 << 20
@@ -29,6 +30,10 @@ def check_name(path: Path, audio_format: str, channels: int) -> None:
             f'"{path.name}" is no sound file name.',
             "End it with .wav or .flac.",
         )
+    if suffix == ".flac" and audio_format == "adm":
+        raise Sonic4DError(
+            "bad_option", "ADM needs a broadcast wave file.", "Choose a name that ends with .wav."
+        )
     if suffix == ".flac" and channels > MAX_FLAC_CHANNELS:
         raise Sonic4DError(
             "bad_option",
@@ -43,10 +48,17 @@ def bits(path: Path, sample_format: str) -> int:
 
 
 def write_audio(
-    path: Path, audio: Float32, rate_hz: int, sample_format: str, seed: int, monitor: Monitor
+    path: Path,
+    audio: Float32,
+    rate_hz: int,
+    sample_format: str,
+    seed: int,
+    monitor: Monitor,
+    chunks: dict[bytes, bytes] | None = None,
 ) -> None:
-    """Write (channels, samples) piece by piece. WAV becomes WAVE_FORMAT_EXTENSIBLE with more than two channels and RF64
-    (EBU Tech 3306) beyond 4 GB. Raises `OSError` where it doesn't fit on the disk.
+    """Write (channels, samples) piece by piece. WAV becomes WAVE_FORMAT_EXTENSIBLE with more than two
+    channels, unless `chunks` follow the samples and tell what the channels are, and RF64 (EBU Tech 3306) beyond 4 GB.
+    Raises `OSError` where it doesn't fit on the disk.
 
     Whole-number samples are dithered (triangular, one step either way; Lipshitz, Wannamaker and Vanderkooy 1992), the
     same for a seed.
@@ -56,7 +68,7 @@ def write_audio(
     kind = "FLAC" if path.suffix.lower() == ".flac" else "WAV"
     if kind == "WAV" and audio.size * (depth or 32) // 8 > MAX_WAV_BYTES:
         kind = "RF64"
-    elif kind == "WAV" and len(audio) > 2:
+    elif kind == "WAV" and len(audio) > 2 and not chunks:
         kind = "WAVEX"
     rng = np.random.default_rng(seed)
     try:
@@ -71,6 +83,26 @@ def write_audio(
     if written != audio.shape[1]:
         raise OSError("the disk is full")
     _forget_the_time(path)
+    if chunks:
+        _append(path, chunks)
+
+
+def _append(path: Path, chunks: dict[bytes, bytes]) -> None:
+    """Add chunks to the end of a WAV or RF64 file. An RF64 file becomes BW64 (ITU-R BS.2088), which differs by name."""
+    with path.open("rb+") as file:
+        file.seek(0, 2)
+        file.write(bytes(file.tell() % 2))
+        for name, content in chunks.items():
+            file.write(name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2))
+        size = file.tell() - 8
+        file.seek(0)
+        if file.read(4) == b"RIFF":
+            file.write(struct.pack("<I", size))
+        else:
+            file.seek(0)
+            file.write(b"BW64")
+            file.seek(20)  # after the names and lengths of the file and of its chunk ds64
+            file.write(struct.pack("<Q", size))
 
 
 def _forget_the_time(path: Path) -> None:

@@ -42,6 +42,9 @@ class Images:
         """How many reflections each image has seen (n,)."""
         return self.hits.sum(axis=(1, 2))
 
+    def part(self, kept: slice) -> Images:
+        return Images(self.offset[kept], self.sign[kept], self.hits[kept])
+
 
 def make_images(room: Room, order: int) -> Images:
     """All images up to an order: of a half space the floor reflects once, of a free field nothing does."""

@@ -18,6 +18,7 @@ CHANNELS: dict[str, tuple[str, ...]] = {
     **{name: tuple(f"ACN{n}" for n in range((k + 1) ** 2)) for name, k in ORDERS.items()},
     **{name: tuple(layout) for name, layout in LAYOUTS.items()},
 }
+ADM = "adm"  # objects and a bed: as many channels as the shot makes it
 _SURROUND_GAIN = 1.41
 
 

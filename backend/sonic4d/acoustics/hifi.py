@@ -23,13 +23,13 @@ from ..protocol import Sonic4DError
 from ..shot import Shot
 from . import scratch
 from .early_sound import PIECE, EarlySound, Listening
-from .hifi_scene import place
+from .hifi_scene import Scene, place
 from .image_source import SPEED_OF_SOUND
 from .late_field import LateField
 from .levels import peak
 from .parallel import in_order
 from .radiation import radiated_power
-from .receivers import make_receiver
+from .receivers import Receiver, make_receiver
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -81,13 +81,23 @@ class Pieces:
     """A shot's sound in `count` pieces of `PIECE` samples, `sample_count` in all; the last piece reaches beyond.
 
     No path is longer than `longest_m`; the late field rings for `late_samples`, filters reach over `filter_samples`.
+    Another scene, receiver, or no late field may be given than what the shot asks for.
     """
 
-    def __init__(self, shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> None:
+    def __init__(
+        self,
+        shot: Shot,
+        signals: Sequence[Float32],
+        monitor: Monitor,
+        *,
+        scene: Scene | None = None,
+        receiver: Receiver | None = None,
+        is_late: bool = True,
+    ) -> None:
         self._monitor = monitor
         self._rate_hz = shot.render.sample_rate
-        self.receiver = make_receiver(shot.render, shot.folder)
-        self._scene = place(shot, monitor)
+        self.receiver = receiver or make_receiver(shot.render, shot.folder)
+        self._scene = scene or place(shot, monitor)
         self._sound = [signal[: shot.sample_count] for signal in signals]
         if not all(math.isfinite(peak(sound)) for sound in self._sound):
             raise Sonic4DError(
@@ -98,7 +108,7 @@ class Pieces:
         self._send = _sent(self._sound, shot.sample_count, self._scene.directivities, self._rate_hz)
         self._seed = shot.render.seed
         self._early = EarlySound(self._scene, self.receiver, self._rate_hz, self._sound)
-        self._late = self._late_field()
+        self._late = self._late_field() if is_late else None
         self.channels = self.receiver.channels
         self.longest_m = self._scene.longest_m
         self.bounds = (self.longest_m, *self._scene.coloured)

@@ -16,6 +16,7 @@ from ..shot import Shot, ShotSource
 from .cuts import Stretch, find_cuts, stretches
 from .early_images import Images, Walls, make_images, make_walls
 from .enclosure import place_room
+from .image_source import SPEED_OF_SOUND
 from .obstacles import Obstacles, make_obstacles
 from .trajectories import control_points, orientation_keys, positions_at, rotations_at
 
@@ -24,6 +25,7 @@ Array = npt.NDArray[np.float64]
 _HEAD = np.array([[0, 0, -1.0], [-1, 0, 0], [0, 1, 0]])  # forward, left, up of a Blender camera
 _FRONT = np.array([0, 0, -1.0])  # of a source: as of Blender's speakers
 _NEAR_M = 1.5  # from there on nearness may be heard: more than `near_field.REACH_M`
+_TRAVEL_STEPS = 4
 _OVERSHOOT = 1.3  # a curve through the frames may leave their bounds
 
 
@@ -42,6 +44,17 @@ class Paths:
     def source_frames(self, times_s: Array) -> Array:
         """Fractional numbers, within this stretch, of the frames at these times."""
         return times_s * self.frame_rate - self.stretch.first
+
+    def sent_from(self, source: int, times_s: Array, images: Images) -> Array:
+        """Where a source's images were (n, images, 3) when they sent what is heard at these times."""
+        listener = self.places(times_s)[:, None]
+        travel_s = np.zeros((len(times_s), len(images.offset)))
+        for _ in range(_TRAVEL_STEPS):
+            frames = self.source_frames(times_s[:, None] - travel_s)
+            places = positions_at(self.sources[source], frames.ravel()).reshape(*frames.shape, 3)
+            places = images.offset + images.sign * places
+            travel_s = np.linalg.norm(places - listener, axis=2) / SPEED_OF_SOUND
+        return places
 
     def places(self, times_s: Array) -> Array:
         """Where the listener is (n, 3)."""
@@ -87,7 +100,7 @@ class Scene:
         """How long the path to each image can be (images,)."""
         if self.room.kind != "shoebox":
             return np.full(len(self.images.hits), self.longest_m)
-        return (self.images.order + 1) / (self.images.order.max() + 1) * self.longest_m
+        return (self.images.order + 1) / (self.images.order.max(initial=0) + 1) * self.longest_m
 
 
 def place(shot: Shot, monitor: Monitor) -> Scene:

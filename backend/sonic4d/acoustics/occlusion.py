@@ -20,7 +20,6 @@ from .early_images import Images
 from .hifi_scene import Paths
 from .image_source import SPEED_OF_SOUND
 from .obstacles import Obstacles, Work, is_free, make_work, meet
-from .trajectories import positions_at
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -32,7 +31,6 @@ _NARROWEST_M, _WIDEST_M = 5e-4, 8.0  # detours that are looked for
 _WIDEST_LIT_M = 0.05 * SPEED_OF_SOUND / OCTAVES_HZ[0]  # N = -0.1
 _HALVINGS = 5
 _WALL_GAP_M = 0.05  # an obstacle that is a wall of the room doesn't hide its reflection
-_TRAVEL_STEPS = 4
 
 
 class Occlusion:
@@ -42,13 +40,15 @@ class Occlusion:
         self._obstacles = obstacles
         self._room = room
         self.count = int((images.order <= 1).sum())
-        self._offset, self._sign = images.offset[: self.count], images.sign[: self.count]
+        self._images = images.part(slice(self.count))
         # The wall that each image is mirrored in: world points x beyond it have n x > distance.
-        outward = np.where(self._offset > 0, 1.0, -1.0) * (self._sign < 0)
+        outward = np.where(self._images.offset > 0, 1.0, -1.0) * (self._images.sign < 0)
         self._planes = np.zeros((self.count, 4))
         self._planes[:, :3] = outward @ room.axes.T
-        self._planes[:, 3] = (self._planes[:, :3] * room.to_world(self._offset / 2)).sum(axis=1)
-        self._planes[0, 3] = np.inf
+        self._planes[:, 3] = (self._planes[:, :3] * room.to_world(self._images.offset / 2)).sum(
+            axis=1
+        )
+        self._planes[self._images.order == 0, 3] = np.inf
 
     def gains(self, paths: Paths, source: int, times_s: Array) -> Float32:
         """(n, count, 8) of what a source sent and is heard at ascending times (n,): a smooth (C2) function of time."""
@@ -66,16 +66,10 @@ class Occlusion:
 
     def _at(self, paths: Paths, source: int, times_s: Array) -> Array:
         """The same, not smoothed."""
-        listener = paths.places(times_s)[:, None]
-        travel_s = np.zeros((len(times_s), self.count))
-        for _ in range(_TRAVEL_STEPS):
-            frames = paths.source_frames(times_s[:, None] - travel_s)
-            places = positions_at(paths.sources[source], frames.ravel()).reshape(*frames.shape, 3)
-            images = self._offset + self._sign * places
-            travel_s = np.linalg.norm(images - listener, axis=2) / SPEED_OF_SOUND
-        heard = np.broadcast_to(self._room.to_world(listener), images.shape)
-        planes = np.broadcast_to(self._planes, (*travel_s.shape, 4))
-        gains = np.empty((travel_s.size, 8))
+        images = paths.sent_from(source, times_s, self._images)
+        heard = np.broadcast_to(self._room.to_world(paths.places(times_s)[:, None]), images.shape)
+        planes = np.broadcast_to(self._planes, (*images.shape[:2], 4))
+        gains = np.empty((len(times_s) * self.count, 8))
         weaken(
             np.ascontiguousarray(self._room.to_world(images)).reshape(-1, 3),
             np.ascontiguousarray(heard).reshape(-1, 3),
@@ -83,7 +77,7 @@ class Occlusion:
             self._obstacles,
             gains,
         )
-        return gains.reshape(*travel_s.shape, 8)
+        return gains.reshape(len(times_s), self.count, 8)
 
 
 @njit(nogil=True)

@@ -163,17 +163,22 @@ def _late_ears(
     return np.ascontiguousarray(late.transpose(1, 2, 0)).astype(np.float32)
 
 
+def pressure_receiver() -> Receiver:
+    """One channel that hears every direction alike."""
+    return _coincident("pressure")
+
+
 @lru_cache
 def _coincident(name: str) -> Receiver:
     """Channels that hear everything at the same time, as loud as its direction demands."""
     directions = sphere_table.grid_directions()
-    order = ORDERS.get(name, MAX_ORDER)
-    if name in ORDERS:
+    order = (ORDERS | {"pressure": 0}).get(name, MAX_ORDER)
+    if name not in LAYOUTS:
         gains = spherical_harmonics(order, directions)
     else:
         gains = panning_gains(LAYOUTS[name], directions)
     weights = sphere_table.make_table(gains).astype(np.float32)
-    late = np.diag(1 / orthonormal(order)) if name in ORDERS else _late_gains(gains)
+    late = _late_gains(gains) if name in LAYOUTS else np.diag(1 / orthonormal(order))
     onsets_s = sphere_table.make_table(np.zeros((len(gains), 1)))
     return Receiver(onsets_s, weights, None, order, late[..., None].astype(np.float32))
 

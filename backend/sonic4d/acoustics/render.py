@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from ..files import new_file, write_json
 from ..monitor import SILENT, Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
+from .adm import adm_chunks
 from .audio_files import bits, check_name, write_audio
 from .fast import render_fast
-from .formats import CHANNELS, loudness_mix
-from .levels import Levels, normalize
+from .formats import ADM, CHANNELS, loudness_mix
+from .levels import Levels, normalize, peak
+from .objects import BED, render_objects
 from .paper import render_paper
 from .rerender import render_hifi_again
 from .sounds import MAX_MEMORY_SAMPLES, load_sound
@@ -38,7 +40,7 @@ MODES: dict[str, Callable[[Shot, Sequence[Float32], Monitor], Float32]] = {
     "fast": render_fast,
     "paper": render_paper,
 }
-FORMATS = {"hifi": tuple(CHANNELS), "fast": ("binaural",), "paper": ("binaural",)}
+FORMATS = {"hifi": (*CHANNELS, ADM), "fast": ("binaural",), "paper": ("binaural",)}
 ENGINES = ("native", "gpurir", "auto")
 
 MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stereo WAV file holds
@@ -46,12 +48,15 @@ MAX_SAMPLES = 500_000_000  # per channel: 2.9 h at 48 kHz, the most that a stere
 
 @dataclass(frozen=True)
 class Rendered:
-    """`audio` (channels, samples); `warnings` as told to the user while rendering."""
+    """`audio` (channels, samples), whose names are `channels`; `warnings` as told to the user while rendering; `chunks` that
+    belong into its file."""
 
     audio: Float32
     sample_rate: int
+    channels: tuple[str, ...]
     levels: Levels
     warnings: tuple[str, ...]
+    chunks: dict[bytes, bytes] = field(default_factory=dict)
 
 
 def render_shot(shot: Shot, monitor: Monitor = SILENT) -> Rendered:
@@ -74,18 +79,45 @@ def render_shot(shot: Shot, monitor: Monitor = SILENT) -> Rendered:
             monitor.check()
             signals.append(load_sound(shot, source))
         _warn_of_what_is_left_out(shot, watched)
-        audio = MODES[shot.render.mode](shot, signals, watched)
-        monitor.check()
-        levels = normalize(
-            audio, shot.render.sample_rate, shot.render.normalize, loudness_mix(shot.render.format)
-        )
+        rendered = (_objects if shot.render.format == ADM else _channels)(shot, signals, watched)
     except MemoryError:
         raise Sonic4DError(
             "out_of_memory", "There isn't enough memory for this shot.", "Render it in parts."
         ) from None
-    if levels.peak == 0:
+    if rendered.levels.peak == 0:
         watched.log("The rendered sound is silent. Check the sources' sound and start.", "warning")
-    return Rendered(audio, shot.render.sample_rate, levels, tuple(warnings))
+    return replace(rendered, warnings=tuple(warnings))
+
+
+def _channels(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Rendered:
+    render = shot.render
+    audio = MODES[render.mode](shot, signals, monitor)
+    monitor.check()
+    levels = normalize(audio, render.sample_rate, render.normalize, loudness_mix(render.format))
+    return Rendered(audio, render.sample_rate, CHANNELS[render.format], levels, ())
+
+
+def _objects(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Rendered:
+    """Its levels are those of what is heard from the loudspeakers of `BED`."""
+    render = shot.render
+    objects = render_objects(shot, signals, monitor)
+    monitor.check()
+    levels = normalize(objects.panned, render.sample_rate, render.normalize, loudness_mix(BED))
+    audio = objects.audio
+    audio *= np.float32(10 ** (levels.gain_db / 20))
+    names = [source.name for source in shot.sources]
+    chunks = adm_chunks(
+        names,
+        objects.trajectories,
+        objects.has_bed,
+        audio.shape[1],
+        render.sample_rate,
+        16 if render.sample_format == "pcm16" else 24,
+        shot.name,
+    )
+    channels = (*names, *(CHANNELS[BED] if objects.has_bed else ()))
+    levels = replace(levels, peak=max(levels.peak, peak(audio)))
+    return Rendered(audio, render.sample_rate, channels, levels, (), chunks)
 
 
 def check_settings(shot: Shot) -> None:
@@ -106,7 +138,16 @@ def check_settings(shot: Shot) -> None:
             "The hifi mode has a late field of its own and no Tdiff.",
             "Set render.tdiff_s to null.",
         )
-    memory_samples = shot.sample_count * max(len(CHANNELS[render.format]), len(shot.sources))
+    if render.format == ADM and (render.sample_rate != 48000 or render.stems):
+        raise Sonic4DError(
+            "not_available",
+            "ADM has 48 kHz, and each source as an object in the one file.",
+            "Set render.sample_rate to 48000 and render.stems to false.",
+        )
+    channels = len(CHANNELS[BED]) + len(shot.sources)
+    if render.format != ADM:
+        channels = max(len(CHANNELS[render.format]), len(shot.sources))
+    memory_samples = shot.sample_count * channels
     if shot.sample_count > MAX_SAMPLES or memory_samples > MAX_MEMORY_SAMPLES:
         raise Sonic4DError(
             "too_long",
@@ -144,10 +185,13 @@ def render_to_file(shot: Shot, output: Path, monitor: Monitor = SILENT) -> Path:
     NAME.stem-SOURCE.wav for each source: what it adds to the whole.
     """
     render = shot.render
+    check_settings(shot)
     check_name(output, render.format, len(CHANNELS.get(render.format, ())))
     with new_file(output) as path:
         rendered = render_shot(shot, monitor)
-        if bits(output, render.sample_format) and rendered.levels.peak > 1:
+        if (
+            bits(output, render.sample_format) or render.format == ADM
+        ) and rendered.levels.peak > 1:
             monitor.log("The sound is louder than the file can hold and was clipped.", "warning")
         _write(path, rendered, shot, monitor)
     monitor.artifact("audio", output)
@@ -161,8 +205,17 @@ def render_to_file(shot: Shot, output: Path, monitor: Monitor = SILENT) -> Path:
 
 def _write(path: Path, rendered: Rendered, shot: Shot, monitor: Monitor) -> None:
     render = shot.render
+    sample_format = render.sample_format
+    if render.format == ADM and sample_format == "float":
+        sample_format = "pcm24"  # which its players read
     write_audio(
-        path, rendered.audio, rendered.sample_rate, render.sample_format, render.seed, monitor
+        path,
+        rendered.audio,
+        rendered.sample_rate,
+        sample_format,
+        render.seed,
+        monitor,
+        rendered.chunks,
     )
 
 
@@ -198,7 +251,7 @@ def _report(shot: Shot, rendered: Rendered) -> dict[str, Any]:
         "sonic4d_report": 1,
         "mode": shot.render.mode,
         "format": shot.render.format,
-        "channels": list(CHANNELS[shot.render.format]),
+        "channels": list(rendered.channels),
         "sample_rate": rendered.sample_rate,
         "samples": rendered.audio.shape[1],
         "gain_db": round(levels.gain_db, 3),

@@ -56,6 +56,7 @@ def make_path_spectra(
     distances = longest_m * np.linspace(0, 1, _DISTANCES) ** 2
     octaves = np.log(OCTAVES_HZ)
     walls = np.array([np.interp(np.log(frequencies), octaves, kind) for kind in log_gain])
+    walls = walls.reshape(-1, len(frequencies))  # also where there are no paths
     air = air_absorption_per_m(frequencies) / 2
     wanted = np.exp(walls[:, None] - distances[:, None] * air).reshape(-1, len(frequencies))
     loudest = wanted.max(axis=1, keepdims=True)
@@ -73,7 +74,7 @@ def make_path_spectra(
         ratio = np.where(audible, shares @ curves * weight, 1)
         error_db = np.abs(20 * np.log10(np.maximum(ratio, 1e-9)))
         usual_db = np.sqrt((error_db**2).sum() / max(1, audible.sum()))
-        if error_db.max() < _LARGEST_ERROR_DB and usual_db < _USUAL_ERROR_DB:
+        if error_db.max(initial=0) < _LARGEST_ERROR_DB and usual_db < _USUAL_ERROR_DB:
             break
     shares = shares.reshape(len(log_gain), _DISTANCES, buses).astype(np.float32)
     return PathSpectra(frequencies, curves, shares, longest_m)
