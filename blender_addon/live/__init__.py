@@ -1,6 +1,6 @@
 """Edit to hear: what an edit changes in the shot is rendered again, and the take's strip gets the new sound.
 
-Every change of the scene is noted (`_noted`). A timer, which runs only while there is something to do, then reads the shot
+Every change of the scene is noted (`_updated`). A timer, which runs only while there is something to do, then reads the shot
 in slices of a few milliseconds and compares it with the active take. With live update on, a shot that sounds different is
 rendered by the warm worker; off, the take is only said to be out of date.
 """
@@ -28,7 +28,8 @@ from . import files
 CURRENT, OUTDATED, UPDATING = "current", "outdated", "updating"
 
 _TICK_S = 0.01
-_SLICE_S = 0.004
+_SLICE_S = 0.008
+_CHECK_S = 0.5  # after a reading: an edit at the very moment of reading would be missed
 _DEBOUNCE_S = {True: 0.05, False: 0.4}  # with live update on and off
 _BUSY_S = 0.5  # between looks whether Blender's render, or a task, is over
 _UNSEEN = ("no_scene", "no_object")  # what is read is gone: another look will tell
@@ -36,13 +37,14 @@ _UNSEEN = ("no_scene", "no_object")  # what is read is gone: another look will t
 
 @dataclass
 class _State:
-    edited: dict[int, float] = field(
-        default_factory=dict
-    )  # when scenes changed that are to be looked at
+    # Scenes to look at, from when on, and whether to check once more after that.
+    due: dict[int, tuple[float, bool]] = field(default_factory=dict)
     scene_uid: int = 0  # of the scene that is read and rendered now
     reading: Generator[None, None, tuple[Reading, str]] | None = None
     rendering: tasks.Steps[None] | None = None
     rendered: str = ""  # fingerprint of what is being rendered
+    own_update: bool = False  # reading makes Blender tell of an update
+    check: bool = False  # the present reading is to be checked
     status: dict[int, str] = field(default_factory=dict)
     problem: dict[int, str] = field(default_factory=dict)
 
@@ -70,15 +72,18 @@ def toggled(settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> N
 
 def note(scene: bpy.types.Scene) -> None:
     """The scene may have changed: look at it, soon."""
-    if not (scene.sonic4d.live_update or take_list.active(scene)):
-        return
-    _state.edited[scene.session_uid] = time.perf_counter()
+    if scene.sonic4d.live_update or take_list.active(scene):
+        _look_in(scene.session_uid, _DEBOUNCE_S[scene.sonic4d.live_update], check=True)
+
+
+def _look_in(uid: int, seconds: float, check: bool) -> None:
+    _state.due[uid] = (time.perf_counter() + seconds, check)
     if not bpy.app.background and not bpy.app.timers.is_registered(_timer):
-        bpy.app.timers.register(_timer, first_interval=_DEBOUNCE_S[scene.sonic4d.live_update])
+        bpy.app.timers.register(_timer, first_interval=_TICK_S)
 
 
 def busy() -> bool:
-    return bool(_state.edited or _state.reading or _state.rendering)
+    return bool(_state.due or _state.reading or _state.rendering)
 
 
 def tick() -> float | None:
@@ -88,7 +93,7 @@ def tick() -> float | None:
     if tasks.activity() or bpy.app.is_job_running("RENDER"):
         if _state.reading or _state.rendering:
             _drop()
-            _state.edited.setdefault(_state.scene_uid, time.perf_counter())
+            _state.due.setdefault(_state.scene_uid, (time.perf_counter(), True))
         return _BUSY_S
     try:
         _look()
@@ -108,17 +113,15 @@ def tick() -> float | None:
 def _look() -> None:
     """Begin to read a shot once nothing has changed in it for a moment; other scenes wait until it is rendered."""
     at_work = _state.reading or _state.rendering
-    for uid, edited_s in _state.edited.items():
-        if at_work and uid != _state.scene_uid:
+    for uid, (due_s, check) in _state.due.items():
+        if time.perf_counter() < due_s or (at_work and uid != _state.scene_uid):
             continue
-        _state.scene_uid = uid
-        live = scene_of(uid).sonic4d.live_update
-        if time.perf_counter() - edited_s >= _DEBOUNCE_S[live]:
-            del _state.edited[uid]
-            if _state.reading:
-                _state.reading.close()
-            _state.reading = _read(uid)
-            return
+        if _state.reading:
+            _state.reading.close()
+        _state.scene_uid, _state.check = uid, check
+        _state.reading = _read(uid)
+        del _state.due[uid]
+        return
 
 
 def _read(scene_uid: int) -> Generator[None, None, tuple[Reading, str]]:
@@ -132,11 +135,14 @@ def _advance_reading() -> None:
     if _state.reading is None:
         return
     try:
+        _state.own_update = True
         next(_state.reading)
         return
     except StopIteration as end:
         reading, fingerprint = end.value
     _state.reading = None
+    if _state.check and _state.scene_uid not in _state.due:
+        _look_in(_state.scene_uid, _CHECK_S, check=False)
     scene = scene_of(_state.scene_uid)
     take = take_list.active(scene)
     if take and take.fingerprint == fingerprint and absolute(take.filepath).is_file():
@@ -185,7 +191,7 @@ def _drop() -> None:
     if _state.reading:
         _state.reading.close()
     _state.reading = None
-    _state.edited.pop(_state.scene_uid, None)
+    _state.due.pop(_state.scene_uid, None)
     _drop_rendering()
 
 
@@ -200,8 +206,24 @@ def _timer() -> float | None:
 
 
 @persistent
-def _noted(scene: bpy.types.Scene, *_: Any) -> None:
-    if scene is not None and hasattr(scene, "sonic4d"):
+def _updated(scene: bpy.types.Scene, graph: bpy.types.Depsgraph) -> None:
+    own, _state.own_update = _state.own_update, False
+    if not (own and _tells_nothing(graph)):
+        note(scene)
+
+
+def _tells_nothing(graph: bpy.types.Depsgraph) -> bool:
+    """Whether an update is of the kind that our temporary scene makes."""
+    return all(
+        isinstance(update.id, (bpy.types.Scene, bpy.types.Object, bpy.types.Collection))
+        and not (update.is_updated_transform and isinstance(update.id, bpy.types.Object))
+        for update in graph.updates
+    )
+
+
+@persistent
+def _undone(scene: bpy.types.Scene | None, *_: Any) -> None:
+    if scene is not None:
         note(scene)
 
 
@@ -214,7 +236,7 @@ def _saved(*_: Any) -> None:
 def _loading(*_: Any) -> None:
     """Another file is about to be loaded."""
     _drop()
-    _state.edited.clear()
+    _state.due.clear()
     files.end(keep_used=False)
     _state.status.clear()
     _state.problem.clear()
@@ -229,9 +251,9 @@ def _loaded(*_: Any) -> None:
 
 
 _HANDLERS = (
-    ("depsgraph_update_post", _noted),
-    ("undo_post", _noted),
-    ("redo_post", _noted),
+    ("depsgraph_update_post", _updated),
+    ("undo_post", _undone),
+    ("redo_post", _undone),
     ("save_post", _saved),
     ("load_pre", _loading),
     ("load_post", _loaded),
@@ -250,7 +272,7 @@ def register() -> None:
 
 def unregister() -> None:
     _drop()
-    _state.edited.clear()
+    _state.due.clear()
     if bpy.app.timers.is_registered(_timer):
         bpy.app.timers.unregister(_timer)
     for name, handler in _HANDLERS:
