@@ -19,13 +19,14 @@ MIN_OVERLAP = 0.3
 BRIDGED_FRAMES = 8
 MIN_FRAMES = 5
 MAX_MOVERS = 254
+BULK = 0.4
 
 
 @dataclass(frozen=True)
 class Mover:
     """One moving thing over the n frames of a shot.
 
-    boxes: (n, 4) x0, y0, x1, y1 in 0..1 of the original picture, rows of NaN where it is absent.
+    boxes: (n, 4) x0, y0, x1, y1 in 0..1 of the original picture around its bulk, rows of NaN where it is absent.
     speed_px: (n,) mean flow against the camera inside the mask, in pixels per frame of a picture whose
     longer side is 320. turn_px: (n,) by how much the mean flow vector changed since the last frame.
     area: (n,) its share of the picture. The last three are 0 where it is absent.
@@ -102,7 +103,7 @@ def measure(
     velocity = np.full((movers + 1, count, 2), np.nan)
     for t in range(count):
         original = in_original_picture(labels[t], to_reference[t])
-        boxes[:, t] = pixel_boxes(original, movers) / [width, height, width, height]
+        boxes[:, t] = bulk_boxes(original, movers) / [width, height, width, height]
         area[:, t] = np.bincount(original.ravel(), minlength=movers + 1)[1:] / original.size
         flow = against_camera[t]
         small = cv2.resize(labels[t], flow.shape[1::-1], interpolation=cv2.INTER_NEAREST).ravel()
@@ -131,6 +132,25 @@ def pixel_boxes(labels: npt.NDArray[np.uint8], movers: int) -> npt.NDArray[np.fl
             rows, columns = where
             box[:] = columns.start, rows.start, columns.stop, rows.stop
     return boxes
+
+
+def bulk_boxes(labels: npt.NDArray[np.uint8], movers: int) -> npt.NDArray[np.float64]:
+    """As `pixel_boxes`, around the bulk of each mover: thin parts that stick out, such as a shadow on the ground, would pull
+    the middle of the box off the thing."""
+    boxes = pixel_boxes(labels, movers)
+    for k in np.flatnonzero(np.isfinite(boxes).all(axis=1)):
+        x0, y0, x1, y1 = boxes[k].astype(int)
+        mask = labels[y0:y1, x0:x1] == k + 1
+        left, right = _bulk(mask.sum(axis=0))
+        top, bottom = _bulk(mask[:, left:right].sum(axis=1))
+        boxes[k] = x0 + left, y0 + top, x0 + right, y0 + bottom
+    return boxes
+
+
+def _bulk(extent: npt.NDArray[np.intp]) -> tuple[int, int]:
+    """First and end of the lines of a mask that have at least `BULK` of the longest one's pixels."""
+    thick = np.flatnonzero(extent >= BULK * extent.max())
+    return int(thick[0]), int(thick[-1]) + 1
 
 
 def in_original_picture(labels: Labels, to_reference: npt.NDArray[np.float64]) -> Labels:

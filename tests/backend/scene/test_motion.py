@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sonic4d.monitor import SILENT, Cancelled, Monitor
 from sonic4d.scene.motion import MotionAnalysis, Mover, analyse_motion
-from sonic4d.scene.movers import linked
+from sonic4d.scene.movers import bulk_boxes, linked, pixel_boxes
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -162,3 +162,23 @@ def test_pieces_are_linked_over_a_gap_and_specks_dropped() -> None:
     first, last = labels[0, 15, 8], labels[11, 15, 20]
     assert first == last != labels[0, 28, 45]
     assert (labels[3, 2:5, 50:53] == 0).all()
+
+
+def test_a_shadow_does_not_pull_the_box_off_the_thing() -> None:
+    labels = np.zeros((60, 100), np.uint8)
+    labels[10:50, 20:32] = 1  # a body
+    labels[44:50, 32:80] = 1  # its shadow on the ground
+    labels[20:40, 70:96] = 2  # a car
+    boxes = bulk_boxes(labels, 3)
+    assert boxes[0].tolist() == [20, 10, 32, 50]
+    assert boxes[1].tolist() == [70, 20, 96, 40]
+    assert np.isnan(boxes[2]).all()
+    assert pixel_boxes(labels, 2)[0].tolist() == [20, 10, 80, 50]
+
+
+def test_the_bulk_of_a_round_thing_has_its_middle() -> None:
+    y, x = np.mgrid[:60, :100] + 0.5
+    labels = ((x - 40) ** 2 + (y - 30) ** 2 < 20**2).astype(np.uint8)
+    x0, y0, x1, y1 = bulk_boxes(labels, 1)[0]
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == (40, 30)
+    assert 36 <= x1 - x0 <= 40
