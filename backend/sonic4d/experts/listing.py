@@ -64,16 +64,28 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def description(model: Model) -> str:
     """All that is known of a model."""
-    memory = f"{model.memory_gb:g} GB" + (" of a GPU" if model.needs_gpu else "")
+    first, *others = _memory(model)
     lines = [
         f"{model.name}: {model.title}",
-        f"memory          {memory}",
+        f"memory          {first}",
+        *(" " * 16 + line for line in others),
         f"commercial use  {'yes' if model.commercial else 'no'}",
         f"on this machine {'yes' if store.is_cached(model) else 'no'}",
     ]
     for part in model.parts:
         lines += ["", *_part_lines(part)]
     return "\n".join(lines)
+
+
+def _memory(model: Model) -> list[str]:
+    """A line for each way to run it."""
+    if not model.presets:
+        return [f"{model.memory_gb:g} GB" + (" of a GPU" if model.needs_gpu else "")]
+    lines = []
+    for preset in model.presets:
+        gpu = f"GPU {preset.gpu_gb:4.1f} GB" if preset.gpu_gb else "no GPU"
+        lines.append(f"{gpu:11}, computer {preset.computer_gb:4.1f} GB: {preset.title}")
+    return lines
 
 
 def _part_lines(part: Part) -> list[str]:

@@ -62,6 +62,14 @@ def test_show(capsys: Capture, user_caches: Path) -> None:
     assert 'no model "nothing"' in capsys.readouterr().err
 
 
+def test_show_tells_the_memory_of_each_way_to_run_it(capsys: Capture, user_caches: Path) -> None:
+    assert main(["models", "show", "mmaudio-small-44k"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "memory          GPU  3.2 GB, computer  3.2 GB: GPU, 16 bit"
+    assert lines[2] == "                no GPU     , computer  5.1 GB: CPU, 32 bit"
+    assert lines[3].startswith("commercial use  no")
+
+
 @pytest.mark.usefixtures("nobody", "user_caches")
 def test_download_asks_for_the_licence(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["models", "download", "depthcrafter"]) == 1

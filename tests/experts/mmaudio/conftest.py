@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A local folder of a tiny MMAudio, as `--model audio=FOLDER` takes it."""
     import tiny_mmaudio
 
+    gc.freeze()  # the libraries' many objects: else looking through them takes most of a tiny model's time
     return tiny_mmaudio.make_folder(tmp_path_factory.mktemp("mmaudio"))
 
 
