@@ -33,6 +33,10 @@ KINDS = (
     "enhance",
     "mux",
     "retrack",
+    "make-set",
+    "evaluate",
+    "starss23",
+    "listen",
     "download-model",
     "remove-model",
 )

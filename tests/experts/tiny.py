@@ -6,8 +6,10 @@ Random initialisation leaves some heads flat, so noise is added: outputs then de
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
+import numpy as np
 import torch
 
 NOISE = 0.05
@@ -187,30 +189,85 @@ def depth_pro(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def upstream_video_depth_anything(
-    seed: int = 0,
-) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
-    """A checkpoint with the authors' names, and the configuration that fits it."""
-    from sonic4d.experts.depth.video_depth_anything import UPSTREAM_NAMES
-    from sonic4d.experts.depth.video_network import VideoDepthAnything, VideoDepthAnythingConfig
-
-    config = {"backbone_config": DINOV2, "neck_hidden_sizes": [32, 32, 64, 64], **HEAD}
-    torch.manual_seed(seed)
-    model = stirred(VideoDepthAnything(VideoDepthAnythingConfig(**config)), seed + 1)
-    with torch.no_grad():
-        model.head.conv3.weight.abs_().mul_(5.0)
-        model.head.conv3.bias.fill_(0.3)
-    ours = model.state_dict()
+def upstream_video_depth_anything() -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    """A checkpoint with the authors' names, and the configuration that fits it; the same with every version of every library."""
+    width, layers, fused, necks, head = 32, 4, 32, (32, 32, 64, 64), 32
+    shapes: dict[str, tuple[int, ...]] = {
+        "pretrained.cls_token": (1, 1, width),
+        "pretrained.pos_embed": (1, 26, width),
+        "pretrained.mask_token": (1, width),
+        "pretrained.patch_embed.proj": (width, 3, 14, 14),
+        "pretrained.norm": (width,),
+        "head.scratch.output_conv1": (fused // 2, fused, 3, 3),
+        "head.scratch.output_conv2.0": (head, fused // 2, 3, 3),
+        "head.scratch.output_conv2.2": (1, head, 1, 1),
+    }
+    for i in range(layers):
+        block = f"pretrained.blocks.{i}."
+        shapes |= {f"{block}norm1": (width,), f"{block}norm2": (width,)}
+        shapes |= {f"{block}ls1.gamma": (width,), f"{block}ls2.gamma": (width,)}
+        shapes |= {f"{block}attn.qkv": (3 * width, width), f"{block}attn.proj": (width, width)}
+        shapes |= {f"{block}mlp.fc1": (4 * width, width), f"{block}mlp.fc2": (width, 4 * width)}
+    for i, neck in enumerate(necks):
+        shapes[f"head.projects.{i}"] = (neck, width, 1, 1)
+        shapes[f"head.scratch.layer{i + 1}_rn.weight"] = (fused, neck, 3, 3)
+        refine = f"head.scratch.refinenet{i + 1}."
+        shapes[f"{refine}out_conv"] = (fused, fused, 1, 1)
+        for unit in ("resConfUnit1.conv1", "resConfUnit1.conv2"):
+            shapes[f"{refine}{unit}"] = (fused, fused, 3, 3)
+            shapes[f"{refine}{unit.replace('1.', '2.')}"] = (fused, fused, 3, 3)
+    shapes["head.resize_layers.0"] = (necks[0], necks[0], 4, 4)
+    shapes["head.resize_layers.1"] = (necks[1], necks[1], 2, 2)
+    shapes["head.resize_layers.3"] = (necks[3], necks[3], 3, 3)
+    for i, size in enumerate((*necks[2:], fused, fused)):
+        module = f"head.motion_modules.{i}.temporal_transformer."
+        block = f"{module}transformer_blocks.0."
+        shapes |= {f"{module}norm": (size,), f"{block}ff_norm": (size,)}
+        shapes |= {f"{module}proj_in": (size, size), f"{module}proj_out": (size, size)}
+        shapes[f"{block}ff.net.0.proj"] = (8 * size, size)
+        shapes[f"{block}ff.net.2"] = (size, 4 * size)
+        for j in range(2):
+            attention = f"{block}attention_blocks.{j}."
+            shapes[f"{block}norms.{j}"] = (size,)
+            shapes |= {f"{attention}to_{x}.weight": (size, size) for x in "qkv"}
+            shapes[f"{attention}to_out.0"] = (size, size)
+            shapes[f"{attention}pos_encoder.pe"] = (1, 32, size)
     state: dict[str, torch.Tensor] = {}
-    for name, tensor in ours.items():
-        if ".attention.attention." in name:
-            before, after = name.split(".attention.attention.")
-            part, kind = after.split(".")
-            if part != "query":
-                continue
-            names = [f"{before}.attention.attention.{p}.{kind}" for p in ("query", "key", "value")]
-            name, tensor = f"{before}.attn.qkv.{kind}", torch.cat([ours[n] for n in names])
-        for old, new in reversed(UPSTREAM_NAMES):
-            name = name.replace(new, old)
-        state[name] = tensor
+    for name, shape in shapes.items():
+        if name.endswith(".pe"):
+            state[name] = _sinusoids(shape)
+        elif name.endswith(("_token", "_embed", ".gamma", ".weight")):
+            state[name] = _named_numbers(name, shape)
+        else:
+            state[f"{name}.weight"] = _named_numbers(f"{name}.weight", shape)
+            outputs = (
+                shape[1] if ".resize_layers.0" in name or ".resize_layers.1" in name else shape[0]
+            )
+            state[f"{name}.bias"] = _named_numbers(f"{name}.bias", (outputs,), 0.1)
+    state["head.scratch.output_conv2.2.weight"] *= 0.1
+    state["head.scratch.output_conv2.2.bias"] += 0.7  # else much of it is 0
+    config = {
+        "backbone_config": DINOV2,
+        "neck_hidden_sizes": list(necks),
+        **HEAD,
+        "head_hidden_size": head,
+    }
     return state, config
+
+
+def _named_numbers(name: str, shape: tuple[int, ...], scale: float = 1.0) -> torch.Tensor:
+    """Normal numbers that follow from the name; scaled so that layers neither explode nor fade, near 1 for norms."""
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    numbers = torch.from_numpy(random.standard_normal(shape).astype(np.float32))
+    if len(shape) == 1 and not name.endswith("bias"):
+        return 1 + 0.1 * numbers
+    fan_in = max(int(np.prod(shape[1:])), 1)
+    return scale * numbers * (1.2 / fan_in**0.5 if len(shape) > 1 else 1.0)
+
+
+def _sinusoids(shape: tuple[int, ...]) -> torch.Tensor:
+    """The position table of Vaswani et al. 2017."""
+    _, count, size = shape
+    angle = np.arange(count)[:, None] * np.exp(np.arange(0, size, 2) * (-np.log(10000.0) / size))
+    table = np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(1, count, size)
+    return torch.from_numpy(table.astype(np.float32))

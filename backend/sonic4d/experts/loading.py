@@ -43,7 +43,13 @@ def _load(kind: Any, ready: Ready, folder: Path, **options: Any) -> Any:
 
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()  # ours is the only one on the user's terminal
-    model = _read(kind, ready, folder, use_safetensors=True, **options)
+    model, found = _read(
+        kind, ready, folder, use_safetensors=True, output_loading_info=True, **options
+    )
+    # The libraries make up what is missing, with a warning that nobody sees.
+    missing = sorted([*found["missing_keys"], *map(str, found.get("mismatched_keys", ()))])
+    if missing:
+        raise bad_model(ready, folder, f"{len(missing)} weights are missing, such as {missing[0]}")
     return model.eval().requires_grad_(False)
 
 
