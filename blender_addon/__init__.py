@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cli, live, preferences, properties, scene, tasks
+from . import cli, live, preferences, properties, scene, tasks, translations
 from .operators import (
     camera_moves,
     correct_track,
@@ -34,6 +34,7 @@ from .ui import (
 
 # In the order of registration; each has register() and unregister().
 MODULES = (
+    translations,
     properties,
     scene,
     tasks,

@@ -11,6 +11,7 @@ from . import backend, compat, experts, tasks
 from .client.environment import OVERRIDE
 from .client.models import Expert
 from .operators.install_backend import found
+from .translations import tr
 from .ui.task import draw_progress
 
 BACKEND_TASKS = ("_backend", "_model")
@@ -130,12 +131,15 @@ def _draw_models(layout: bpy.types.UILayout) -> None:
 def _draw_model(box: bpy.types.UILayout, model: Expert) -> None:
     row = box.row()
     row.label(text=model.title, icon="CHECKMARK" if model.cached else "BLANK1")
-    row.label(text=f"{model.job.replace('_', ' ')}, {model.size}, {model.memory_gb:g} GB memory")
+    row.label(
+        text=tr("{size}, needs {memory:g} GB of memory", size=model.size, memory=model.memory_gb)
+    )
     operator = "sonic4d.remove_model" if model.cached else "sonic4d.download_model"
     row.operator(operator, text="", icon="TRASH" if model.cached else "IMPORT").model = model.name
     row = box.row()
-    use = "" if model.commercial else ", not for commercial use"
-    row.label(text=f"Licence: {model.licence}{use}", icon="NONE" if model.commercial else "ERROR")
+    row.label(text=tr("Licence: {licence}", licence=model.licence))
+    if not model.commercial:
+        row.label(text="Not for commercial use", icon="ERROR")
     for url in model.licence_urls:
         row.operator("wm.url_open", text="Read", icon="URL").url = url
     if model.why_not:

@@ -7,6 +7,7 @@ import bpy
 from ...backend.sonic4d.protocol import Sonic4DError
 from ..scene.camera import apply_move, move_text, new_shot_camera
 from ..scene.keyframes import has_animation
+from ..translations import told, tr
 
 
 class SONIC4D_OT_make_shot_camera(bpy.types.Operator):
@@ -22,7 +23,7 @@ class SONIC4D_OT_make_shot_camera(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         camera = new_shot_camera(context.scene, context.scene.sonic4d.bundle)
-        self.report({"INFO"}, f"{camera.name} is the active camera")
+        self.report({"INFO"}, told("{name} is the active camera", name=camera.name))
         return {"FINISHED"}
 
 
@@ -49,7 +50,7 @@ class SONIC4D_OT_apply_move(bpy.types.Operator):
             self,
             event,
             title="Replace the move?",
-            message=f"The keyframes of {camera.name} are replaced.",
+            message=tr("The keyframes of {name} are replaced.", name=camera.name),
             confirm_text="Replace",
         )
 
@@ -62,8 +63,11 @@ class SONIC4D_OT_apply_move(bpy.types.Operator):
         if limit_deg is not None:
             self.report(
                 {"WARNING"},
-                f"The move was reduced to {limit_deg:g} degrees around the source: "
-                "farther out the picture of this scene falls apart",
+                told(
+                    "The move was reduced to {limit:g} degrees around the source: "
+                    "farther out the picture of this scene falls apart",
+                    limit=limit_deg,
+                ),
             )
         self.report({"INFO"}, summary)
         return {"FINISHED"}

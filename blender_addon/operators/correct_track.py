@@ -15,6 +15,7 @@ from .. import tasks
 from ..scene import track
 from ..scene.bundle import read_bundle
 from ..scene.paths import absolute
+from ..translations import told
 
 DIRECTIONS = (
     ("forward", "From here on", "Replace the track from this frame to the end"),
@@ -116,7 +117,7 @@ class SONIC4D_OT_mark_wrong(OnSource, bpy.types.Operator):
         except Sonic4DError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{count} positions marked as wrong")
+        self.report({"INFO"}, told("{count} positions marked as wrong", count=count))
         return {"FINISHED"}
 
 

@@ -17,6 +17,7 @@ from ..scene.importer import import_bundle
 from ..scene.paths import absolute
 from ..scene.sampling import scene_of
 from ..sequencer.takes import file_name, project_folder
+from ..translations import told
 
 SUFFIX = ".sonic4d"
 MOVIES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mxf")
@@ -127,7 +128,7 @@ class SONIC4D_OT_choose_expert(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if self.job not in BUILT_IN:
-            self.report({"ERROR"}, f"There is no part {self.job} of generating.")
+            self.report({"ERROR"}, told("There is no part {name} of generating.", name=self.job))
             return {"CANCELLED"}
         setattr(context.scene.sonic4d.generate, self.job, self.option)
         return {"FINISHED"}

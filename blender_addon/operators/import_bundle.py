@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 from ...backend.sonic4d.protocol import Sonic4DError
 from ..scene.bundle import BUNDLE_JSON, read_bundle
 from ..scene.importer import import_bundle, remove_bundle
+from ..translations import told
 
 
 class SONIC4D_OT_import_bundle(bpy.types.Operator):
@@ -54,7 +55,10 @@ class SONIC4D_OT_import_bundle(bpy.types.Operator):
             layer_object.select_set(layer_object == root)
         context.view_layer.objects.active = root
         _show_colours()
-        self.report({"INFO"}, f"Imported {bundle.name}: {bundle.frame_count} frames")
+        self.report(
+            {"INFO"},
+            told("Imported {name}: {count} frames", name=bundle.name, count=bundle.frame_count),
+        )
         return {"FINISHED"}
 
     def _folder(self) -> Path:
@@ -80,7 +84,7 @@ class SONIC4D_OT_remove_bundle(bpy.types.Operator):
         root = context.scene.sonic4d.bundle
         name = root.name
         remove_bundle(root)
-        self.report({"INFO"}, f"Removed {name}")
+        self.report({"INFO"}, told("Removed {name}", name=name))
         return {"FINISHED"}
 
 

@@ -11,6 +11,7 @@ from ..compat import shown_scene
 from ..scene.paths import absolute, stored
 from ..scene.sounding import source_objects
 from ..sequencer import timing
+from ..translations import told
 
 OPTIONS = {"REGISTER", "UNDO"}
 _SIZE = 0.15  # of an empty
@@ -41,7 +42,7 @@ class SONIC4D_OT_add_source(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene, path = context.scene, absolute(self.filepath)
         if self.filepath and not path.is_file():
-            self.report({"ERROR"}, f"There is no file {path}.")
+            self.report({"ERROR"}, told("There is no file {path}.", path=path))
             return {"CANCELLED"}
         item = _chosen(context) or _new_empty(context, path)
         item.sonic4d.is_source = True
@@ -49,7 +50,7 @@ class SONIC4D_OT_add_source(bpy.types.Operator):
         if self.filepath:
             item.sonic4d.audio_path = stored(path)
         scene.sonic4d.active_source = scene.objects.find(item.name)
-        self.report({"INFO"}, f"{item.name} is a sound source")
+        self.report({"INFO"}, told("{name} is a sound source", name=item.name))
         return {"FINISHED"}
 
 

@@ -6,6 +6,7 @@ import bpy
 
 from ..compat import shown_scene
 from ..sequencer import take_list
+from ..translations import told
 
 OPTIONS = {"REGISTER", "UNDO"}
 
@@ -18,7 +19,7 @@ class SONIC4D_OT_add_take(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         take = take_list.add(shown_scene(context))
-        self.report({"INFO"}, f"{take.name} is rendered next")
+        self.report({"INFO"}, told("{name} is rendered next", name=take.name))
         return {"FINISHED"}
 
 

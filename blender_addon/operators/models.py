@@ -8,6 +8,7 @@ from bpy.props import BoolProperty, StringProperty
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import backend, experts, tasks
 from ..client.models import Expert, list_models
+from ..translations import tr
 from .install_backend import OFFLINE_MODELS
 
 
@@ -43,8 +44,14 @@ class SONIC4D_OT_download_model(tasks.TaskOperator, bpy.types.Operator):
     def draw(self, _context: bpy.types.Context) -> None:
         layout, model = self.layout, _model(self.model)
         layout.label(text=model.title)
-        layout.label(text=f"{model.size} to download, needs {model.memory_gb:g} GB of memory")
-        layout.label(text=f"Licence: {model.licence}")
+        layout.label(
+            text=tr(
+                "{size} to download, needs {memory:g} GB of memory",
+                size=model.size,
+                memory=model.memory_gb,
+            )
+        )
+        layout.label(text=tr("Licence: {licence}", licence=model.licence))
         if not model.commercial:
             layout.label(text="Not for commercial use", icon="ERROR")
         for url in model.licence_urls:

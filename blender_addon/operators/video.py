@@ -8,6 +8,7 @@ from bpy.props import StringProperty
 from ..scene.paths import absolute, stored
 from ..scene.units import frame_rate
 from ..sequencer import timing
+from ..translations import told
 from .generate import MOVIES
 
 SHOWN_IN = ("VIEW_3D", "SEQUENCE_EDITOR")
@@ -29,13 +30,13 @@ class SONIC4D_OT_use_video(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = absolute(self.filepath)
         if not self.filepath or not path.is_file():
-            self.report({"ERROR"}, f"There is no file {path}. Choose a video.")
+            self.report({"ERROR"}, told("There is no file {path}. Choose a video.", path=path))
             return {"CANCELLED"}
         settings = context.scene.sonic4d.generate
         settings.video = stored(path)
         settings.point = ""
         settings.start_s = settings.duration_s = 0.0
-        self.report({"INFO"}, f"{path.name}: click what sounds, or generate")
+        self.report({"INFO"}, told("{name}: click what sounds, or generate", name=path.name))
         return {"FINISHED"}
 
 

@@ -49,6 +49,5 @@ def _path(source: Source, owner: str) -> bpy.types.Object:
     points = curve.splines.new("POLY").points
     points.add(len(source.positions) - 1)
     points.foreach_set("co", np.insert(source.positions, 3, 1.0, axis=1).astype(np.float32).ravel())
-    item = own(bpy.data.objects.new(name, curve), owner)
-    item.hide_render = True
-    return item
+    # Without a bevel it isn't rendered. It must not be hidden: undo of that can crash Blender as a Python module.
+    return own(bpy.data.objects.new(name, curve), owner)

@@ -7,6 +7,7 @@ import bpy
 from ..client.models import Expert
 from ..experts import experts_of, known
 from ..generate_settings import BUILT_IN
+from ..translations import tr
 from .panels import Sidebar
 from .task import draw_task
 
@@ -65,7 +66,7 @@ def draw_expert(layout: bpy.types.UILayout, expert: Expert) -> None:
     if not expert.cached:
         box.label(text="Not downloaded yet: see the add-on's preferences", icon="INFO")
     if expert.why_not:
-        box.label(text=f"Can't be used here: {expert.why_not}", icon="ERROR")
+        box.label(text=tr("Can't be used here: {why}", why=expert.why_not), icon="ERROR")
 
 
 def _menu(job: str) -> type[bpy.types.Menu]:

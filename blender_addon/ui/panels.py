@@ -8,6 +8,7 @@ import bpy
 
 from .. import compat
 from ..scene.point_cloud import LOOK_INPUTS, TIME_INPUTS, cloud_modifier
+from ..translations import tr
 
 
 class Sidebar:
@@ -102,7 +103,9 @@ class SONIC4D_PT_camera(Sidebar, bpy.types.Panel):
             layout.prop(settings, parameter)
         limit_deg = settings.bundle.sonic4d.move_limit_deg
         if limit_deg:
-            layout.label(text=f"Up to {limit_deg:g}° around the source", icon="INFO")
+            layout.label(
+                text=tr("Up to {limit:g}° around the source", limit=limit_deg), icon="INFO"
+            )
         layout.operator("sonic4d.apply_move", icon="KEY_HLT")
 
 

@@ -6,6 +6,7 @@ import bpy
 
 from ..operators.manage_sources import active_source
 from ..scene.sounding import source_objects
+from ..translations import tr
 from .panels import Sidebar
 
 
@@ -87,7 +88,7 @@ def draw_source(layout: bpy.types.UILayout, scene: bpy.types.Scene, item: bpy.ty
         column.prop(settings, "gain_db")
         column.prop(settings, "directivity")
     if settings.found_by:
-        layout.label(text=f"Confidence at this frame: {settings.confidence:.0%}")
+        layout.label(text=tr("Confidence at this frame: {share:.0%}", share=settings.confidence))
 
 
 class SONIC4D_PT_listener(Sidebar, bpy.types.Panel):
@@ -104,7 +105,7 @@ class SONIC4D_PT_listener(Sidebar, bpy.types.Panel):
             if camera is None:
                 layout.label(text="The scene has no camera", icon="ERROR")
             else:
-                layout.label(text=f"Hearing from {camera.name}", icon="CAMERA_DATA")
+                layout.label(text=tr("Hearing from {name}", name=camera.name), icon="CAMERA_DATA")
         layout.prop(settings, "head_offset_m")
 
 

@@ -258,7 +258,8 @@ def children() -> list[int]:
     """Processes that this one has started."""
     found = []
     for task in Path("/proc/self/task").iterdir():
-        found += [int(pid) for pid in (task / "children").read_text().split()]
+        with suppress(OSError):  # a thread that has ended just now
+            found += [int(pid) for pid in (task / "children").read_text().split()]
     return found
 
 

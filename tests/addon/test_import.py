@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from pathlib import Path
@@ -244,26 +243,3 @@ def test_undo_takes_the_import_back(bundle: Path) -> None:
     bpy.ops.ed.undo()
     assert not bpy.data.objects
     assert bpy.context.scene.frame_end == 250
-
-
-def test_every_text_is_there(addon: object) -> None:
-    """All operators and properties explain themselves, in sentence case."""
-    package = "sonic4d_extension.blender_addon"
-    properties = importlib.import_module(f"{package}.properties")
-    operators = [
-        cls
-        for cls in bpy.types.Operator.__subclasses__()
-        if cls.__module__.startswith(package) and getattr(cls, "bl_description", None) is not None
-    ]
-    assert len(operators) >= 4
-    for cls in operators:
-        assert cls.bl_description
-        assert not cls.bl_description.endswith(".")
-    for cls in properties.CLASSES:
-        for prop in cls.bl_rna.properties:
-            if prop.identifier in {"rna_type", "name"}:
-                continue
-            assert prop.description, prop.identifier
-            words = prop.name.split()
-            assert words[0][0].isupper(), prop.name
-            assert all(word.islower() or word.isupper() for word in words[1:]), prop.name
