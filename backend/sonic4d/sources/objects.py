@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -73,18 +73,23 @@ def _follow(
     boxes[start], confidence[start] = first.box, first.confidence
     later = sorted(index for index in left if index >= start)
     earlier = sorted((index for index in left if index <= start), reverse=True)
+    quiet = replace(monitor, report=lambda event: None)  # one bar a thing, not one a stretch
+    done = 0
     for order in (later, earlier):
         at: Detection | None = first
         for here, there in zip(order, order[1:], strict=False):
+            monitor.progress("tracking", done, len(left), first.label)
+            done += 1
             stretch = slice(min(here, there), max(here, there) + 1)
             backwards = there < here
             part = frames[stretch][::-1] if backwards else frames[stretch]
-            between, sure, at = _stretch(part, at, left[there], looks, track, monitor)
+            between, sure, at = _stretch(part, at, left[there], looks, track, quiet)
             if at is not None and _is(at, left[there]):
                 taken[there] = at
             step = -1 if backwards else 1
             boxes[stretch][::step][1:] = between[1:]
             confidence[stretch][::step][1:] = sure[1:]
+    monitor.progress("tracking", len(left), len(left), first.label)
     score = sum(detection.confidence for detection in taken.values()) / len(left)
     return Thing(boxes, confidence, score, tuple(sorted(taken)), first.label)
 

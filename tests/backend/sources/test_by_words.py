@@ -98,6 +98,18 @@ def test_followed_between_the_keyframes(moving_square: Callable, iou: Callable) 
     assert finding.warnings == ()
 
 
+def test_progress_only_grows(moving_square: Callable) -> None:
+    frames, truth, _ = moving_square(lambda t: (60 + 3 * t, 68), 12)
+    events: list[dict] = []
+    monitor = Monitor(events.append, lambda: False)
+    settings, finders = SourceSettings(words=("it",)), Finders(Scripted(frames, {"it": [truth]}))
+    find_sources(frames, np.zeros(48000), RATE, still(frames), settings, finders, monitor)
+    for stage in ("grounding", "tracking"):
+        shares = [e["done"] / e["total"] for e in events if e["stage"] == stage]
+        assert shares == sorted(shares)
+        assert shares[-1] == 1
+
+
 def test_every_frame_can_be_asked_about(moving_square: Callable) -> None:
     frames, truth, _ = moving_square(lambda t: (60 + 3 * t, 68), 8)
     model = Scripted(frames, {"it": [truth]})
