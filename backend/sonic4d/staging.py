@@ -16,13 +16,15 @@ from .monitor import Monitor
 from .moves import move_poses, parse_move
 from .protocol import Sonic4DError
 from .shot import MODES, RenderSettings, Shot, ShotSource, read_json
+from .trajectory_files import SUFFIX, read_trajectory
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ShotSettings:
-    """`move`: see `moves`, or the path of a camera file: JSON with "poses", one camera-to-world 4x4 per frame."""
+    """`move`: see `moves`, or the path of a camera file: JSON with "poses", one camera-to-world 4x4 per frame, or text in
+    TrajectoryCrafter's form (see `trajectory_files`)."""
 
     bundle: Path
     output: Path
@@ -75,6 +77,11 @@ def _poses(bundle: Bundle, text: str, monitor: Monitor) -> Array:
         data = checks.fields(read_json(camera_file, "a camera file"), str(camera_file), ("poses",))
         poses = checks.array(data["poses"], "poses", (bundle.frame_count, 4, 4))
         return checks.pose(poses, "poses")
+    pivot = np.median(bundle.sources[0].positions, axis=0)
+    if camera_file.suffix.lower() == SUFFIX:
+        start = bundle.cameras[0]
+        distance_m = float(np.linalg.norm(pivot - start[:3, 3]))
+        return read_trajectory(camera_file, start, distance_m, bundle.frame_count)
     move = parse_move(text)
     limit = bundle.depth_info["move_limit_deg"]
     if limit is not None and move.around_pivot_deg() > limit:
@@ -83,7 +90,6 @@ def _poses(bundle: Bundle, text: str, monitor: Monitor) -> Array:
             f"{limit:g} degrees gaps and distortions show.",
             "warning",
         )
-    pivot = np.median(bundle.sources[0].positions, axis=0)
     return np.array(
         move_poses(move, bundle.cameras[0].tolist(), tuple(pivot.tolist()), bundle.frame_count)
     )

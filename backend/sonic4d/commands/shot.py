@@ -15,7 +15,10 @@ def add_options(parser: Parser) -> None:
     add = Adder(parser, ShotSettings)
     add("bundle", "the scene bundle", metavar="NAME.sonic4d")
     add("output", "the shot.json to write, beside the bundle", "-o", required=True)
-    add("move", "the camera move, see below, or a camera file (JSON)")
+    add(
+        "move",
+        "the camera move, see below, or a camera file (JSON, or TrajectoryCrafter's three lines as .txt)",
+    )
     add("mode", "how the sound will be rendered", choices=MODES)
     add("rt60_s", "reverberation time in seconds; else the bundle's", type=float)
 

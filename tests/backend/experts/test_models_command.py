@@ -58,6 +58,10 @@ def test_show(capsys: Capture, user_caches: Path) -> None:
     assert "https://www.apache.org/licenses/LICENSE-2.0" in said
     assert main(["models", "show", "depthcrafter"]) == 0
     assert "pinned by the download" in capsys.readouterr().out
+    assert main(["models", "show", "trajectorycrafter"]) == 0
+    said = capsys.readouterr().out
+    assert "GPU 34.9 GB, computer 22.2 GB: --memory full" in said
+    assert "GPU  4.8 GB, computer 22.2 GB: --memory sequential" in said
     assert main(["models", "show", "nothing"]) == 1
     assert 'no model "nothing"' in capsys.readouterr().err
 

@@ -120,7 +120,8 @@ def test_a_long_shot_is_painted_in_windows(
         lambda event: painted.append(event["done"]) if event.get("stage") == "paint" else None,
         lambda: False,
     )
-    assert len(run({**job, "expert": painter, "steps": 1}, monitor)) == COUNT
+    settings = {**job, "expert": painter, "steps": 1, "memory": "tiled"}
+    assert len(run(settings, monitor)) == COUNT
     assert painted == [1, 1]
 
 

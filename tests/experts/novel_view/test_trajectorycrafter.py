@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import accelerate
 import pytest
 import tiny_painters as tiny
 import torch
@@ -92,6 +93,15 @@ def test_the_reference_counts() -> None:
     for attention in transformer.perceiver_cross_attention:
         attention.to_out.weight.zero_()
     assert float((evaluation(transformer) - evaluation(tiny.cross_transformer())).abs().max()) > 0.1
+
+
+def test_offloaded_layer_by_layer_it_computes_the_same() -> None:
+    """Accelerate's hooks, as the preset "sequential" has them, and ours don't get in each other's way."""
+    transformer = tiny.cross_transformer()
+    expected = evaluation(transformer)
+    accelerate.cpu_offload(transformer, torch.device("cpu"))
+    assert transformer.ref_patch_embed.proj.weight.is_meta
+    assert torch.equal(evaluation(transformer), expected)
 
 
 def test_the_vae_is_upstreams() -> None:

@@ -52,8 +52,8 @@ COGVIDEOX_VAE: dict[str, Any] = {
     "layers_per_block": 1,
     "norm_num_groups": 2,
     "latent_channels": 16,
-    "sample_height": 64,
-    "sample_width": 96,
+    "sample_height": 96,  # twice a tile, of which 5/6 and 4/5 have to be whole latents
+    "sample_width": 160,
 }
 T5: dict[str, Any] = {
     "vocab_size": 98,
