@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import bpy
 from bpy.props import StringProperty
@@ -84,6 +86,8 @@ class SONIC4D_OT_remove_source(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         item = active_source(context.scene)
+        if item is None:
+            return {"CANCELLED"}
         item.sonic4d.is_source = False
         for strip in list(timing.bound_strips(context.scene)):
             if strip.sonic4d_source == item:
@@ -104,6 +108,7 @@ class _ForSoundStrips:
     """For the selected sound strips of the sequencer."""
 
     bl_options = OPTIONS
+    poll_message_set: ClassVar[Callable[[str], None]]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import bpy
 
 from ..compat import shown_scene
@@ -27,6 +30,7 @@ class _ForTakes:
     """For what needs a take."""
 
     bl_options = OPTIONS
+    poll_message_set: ClassVar[Callable[[str], None]]
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -68,7 +72,8 @@ class SONIC4D_OT_restore_take_settings(_ForTakes, bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
-        if not take_list.active(shown_scene(context)).settings:
+        take = take_list.active(shown_scene(context))
+        if take is not None and not take.settings:
             cls.poll_message_set("This take has not been rendered yet")
             return False
         return True

@@ -118,8 +118,10 @@ def compare(scene: bpy.types.Scene) -> None:
 
 def remove(scene: bpy.types.Scene) -> None:
     """Remove the active take and its strips; its files stay. Without any take Blender plays the Speakers again."""
-    settings = scene.sonic4d
-    strips.remove_take_strips(scene, active(scene).uid)
+    settings, take = scene.sonic4d, active(scene)
+    if take is None:
+        return
+    strips.remove_take_strips(scene, take.uid)
     settings.takes.remove(settings.active_take)
     settings.active_take = max(0, min(settings.active_take, len(settings.takes) - 1))
     hear(scene)
