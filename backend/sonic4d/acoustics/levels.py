@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import soxr
+from scipy import signal
 
 from ..shot import Normalize
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-_SHORTEST_LOUDNESS_S = 0.4  # one gating block of BS.1770
+_STEP_S = 0.1
+_GATING_BLOCK_STEPS, _SHORT_TERM_STEPS = 4, 30
+_OFFSET_LUFS = -0.691
 _FLOOR_LUFS, _RELATIVE_GATE = -70.0, 0.1
-_SETTLED_S, _MEASURED_AT_ONCE_S = (
-    1.0,
-    120.0,
-)  # the weighting filters have forgotten what was a second ago
-_SHORT_TERM_S, _RANGE_GATE, _RANGE_PERCENT = 3.0, 0.01, (10, 95)
+_RANGE_GATE, _RANGE_PERCENT = 0.01, (10, 95)
+_STEPS_AT_ONCE = 600
 _OVERSAMPLING = 4
 _CHUNK = 1 << 20
 
@@ -60,17 +60,23 @@ def loudness_lufs(audio: Float32, rate_hz: int, mix: Array | None = None) -> flo
 
     The energies of all channels count alike, or those of `mix` (m, channels) times the channels.
     """
-    energy = _block_energies(audio, rate_hz, mix, _SHORTEST_LOUDNESS_S, 0.75)
-    above_floor = energy[energy >= 10 ** (_FLOOR_LUFS / 10)]
+    return _integrated(_step_energies(audio, rate_hz, mix))
+
+
+def loudness_range_lu(audio: Float32, rate_hz: int, mix: Array | None = None) -> float | None:
+    """Loudness range (LRA) of (channels, samples), EBU Tech 3342; None if shorter than 3 s or too quiet."""
+    return _range(_step_energies(audio, rate_hz, mix))
+
+
+def _integrated(step_energies: Array) -> float | None:
+    above_floor = _above_floor(step_energies, _GATING_BLOCK_STEPS)
     if not above_floor.size:
         return None
     return 10 * math.log10(above_floor[above_floor > _RELATIVE_GATE * above_floor.mean()].mean())
 
 
-def loudness_range_lu(audio: Float32, rate_hz: int, mix: Array | None = None) -> float | None:
-    """Loudness range (LRA) of (channels, samples), EBU Tech 3342; None if shorter than 3 s or too quiet."""
-    energy = _block_energies(audio, rate_hz, mix, _SHORT_TERM_S, 29 / 30)
-    above_floor = energy[energy >= 10 ** (_FLOOR_LUFS / 10)]
+def _range(step_energies: Array) -> float | None:
+    above_floor = _above_floor(step_energies, _SHORT_TERM_STEPS)
     if not above_floor.size:
         return None
     gated = above_floor[above_floor > _RANGE_GATE * above_floor.mean()]
@@ -78,32 +84,35 @@ def loudness_range_lu(audio: Float32, rate_hz: int, mix: Array | None = None) ->
     return float(high - low)
 
 
-def _block_energies(
-    audio: Float32, rate_hz: int, mix: Array | None, block_s: float, overlap: float
-) -> Array:
-    """K-weighted energies (blocks,) of all channels together, 1 at 0 LUFS; none if there isn't one whole block."""
-    if audio.shape[1] < block_s * rate_hz or not audio.any():
+def _above_floor(step_energies: Array, steps: int) -> Array:
+    """Energies of the blocks of so many steps that aren't too quiet to count."""
+    if len(step_energies) < steps:
         return np.zeros(0)
-    import pyloudnorm  # takes seconds to import
+    blocks = np.convolve(step_energies, np.full(steps, 1 / steps), "valid")
+    return blocks[blocks >= 10 ** (_FLOOR_LUFS / 10)]
 
-    meter = pyloudnorm.Meter(rate_hz, block_size=block_s, overlap=overlap)
-    rows = np.eye(len(audio)) if mix is None else mix
-    step_s = block_s * (1 - overlap)
-    settled = round(_SETTLED_S / step_s)  # blocks
-    chunk = round(_MEASURED_AT_ONCE_S / step_s)
-    blocks = int((audio.shape[1] / rate_hz - block_s) / step_s + 1e-9) + 1
-    found = []
-    for first in range(0, blocks, chunk):
-        before = min(first, settled)
-        start = round((first - before) * step_s * rate_hz)
-        stop = round(((min(first + chunk, blocks) - 1) * step_s + block_s) * rate_hz)
-        energy = np.zeros(1)
-        for row in rows:
-            with np.errstate(divide="ignore"):
-                meter.integrated_loudness(row.astype(np.float32) @ audio[:, start:stop])
-            energy = energy + 10 ** (np.array(meter.blockwise_loudness) / 10)
-        found.append(energy[before:][:chunk])
-    return np.concatenate(found)
+
+def _step_energies(audio: Float32, rate_hz: int, mix: Array | None) -> Array:
+    """K-weighted energies (steps of 0.1 s,) of all channels together, 1 at 0 LUFS."""
+    step = round(_STEP_S * rate_hz)
+    energies = np.zeros(audio.shape[1] // step)
+    if not audio.any():
+        return energies
+    from pyloudnorm.iirfilter import IIRfilter  # takes seconds to import
+
+    stages = [
+        IIRfilter(4.0, 1 / math.sqrt(2), 1500.0, rate_hz, "high_shelf"),
+        IIRfilter(0.0, 0.5, 38.0, rate_hz, "high_pass"),
+    ]
+    weighting = np.array([[*stage.b, *stage.a] for stage in stages])
+    for row in np.eye(len(audio)) if mix is None else mix:
+        state = np.zeros((len(stages), 2))
+        for first in range(0, len(energies), _STEPS_AT_ONCE):
+            last = min(first + _STEPS_AT_ONCE, len(energies))
+            heard = row.astype(np.float32) @ audio[:, first * step : last * step]
+            weighted, state = signal.sosfilt(weighting, heard.astype(np.float64), zi=state)
+            energies[first:last] += np.square(weighted).reshape(-1, step).mean(axis=1)
+    return energies * 10 ** (_OFFSET_LUFS / 10)
 
 
 def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None = None) -> Levels:
@@ -114,7 +123,8 @@ def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None
     Silence stays silence. For `mix` see `loudness_lufs`.
     """
     highest, highest_between = peak(audio), true_peak(audio)
-    measured = loudness_lufs(audio, rate_hz, mix)
+    energies = _step_energies(audio, rate_hz, mix)
+    measured = _integrated(energies)
     divisor = 1.0
     if highest and wanted.kind == "peak":
         divisor = highest
@@ -124,5 +134,5 @@ def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None
     audio /= np.float32(divisor)
     gain_db = 20 * math.log10(1 / divisor)
     loudness = None if measured is None else measured + gain_db
-    loudness_range = loudness_range_lu(audio, rate_hz, mix)
+    loudness_range = _range(energies / divisor**2)
     return Levels(gain_db, peak(audio), highest_between / divisor, loudness, loudness_range)
