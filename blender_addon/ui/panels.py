@@ -7,6 +7,7 @@ import textwrap
 import bpy
 
 from .. import compat
+from ..operators.measure_scale import distance_m
 from ..scene.point_cloud import LOOK_INPUTS, TIME_INPUTS, cloud_modifier
 from ..translations import tr
 
@@ -37,6 +38,12 @@ class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
         row.operator("sonic4d.remove_bundle", text="", icon="TRASH")
         info = root.sonic4d
         layout.prop(info, "scene_scale")
+        length_m = distance_m(context.scene)
+        if length_m is None:
+            layout.operator("sonic4d.mark_points", icon="DRIVER_DISTANCE")
+        else:
+            layout.label(text=f"The marks are {length_m:.3f} m apart", icon="DRIVER_DISTANCE")
+            layout.operator("sonic4d.scale_by_distance")
         if info.approximate:
             layout.label(text="Approximate depth", icon="INFO")
         for source in root.children:

@@ -124,8 +124,10 @@ def measure(folder: Path, output: Path) -> Iterator[None]:
         before, begin = heard(), time.perf_counter()
         edit(number)
         yield from until_heard(before)
+        seconds = time.perf_counter() - begin
+        print(f"{name}: {seconds:.3f} s", flush=True)
         if number >= 4:
-            found[name].append(time.perf_counter() - begin)
+            found[name].append(seconds)
             longest = max(longest, *ticks)
     every = sorted(seconds for times in found.values() for seconds in times)
     result = {
