@@ -2,7 +2,7 @@
 
 Every change of the scene is noted (`_updated`). A timer, which runs only while there is something to do, then reads the shot
 in slices of a few milliseconds and compares it with the active take. With live update on, a shot that sounds different is
-rendered by the warm worker; off, the take is only said to be out of date.
+rendered by the warm worker, first as a draft; off, the take is only said to be out of date.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _TICK_S = 0.01
 _SLICE_S = 0.008
 _CHECK_S = 0.5  # after a reading: an edit at the very moment of reading would be missed
 _DEBOUNCE_S = {True: 0.05, False: 0.4}  # with live update on and off
+_SETTLED_S = 0.8  # after a draft: then nobody is in the middle of an edit
+_DRAFT = "draft "  # marks the fingerprint of what a draft was rendered of
 _BUSY_S = 0.5  # between looks whether Blender's render, or a task, is over
 _UNSEEN = ("no_scene", "no_object")  # what is read is gone: another look will tell
 
@@ -168,6 +170,17 @@ def _advance_rendering() -> None:
 
 
 def _render(scene_uid: int, reading: Reading, fingerprint: str) -> tasks.Steps[None]:
+    """Render a shot: at once with few reflections, then, once nothing has changed for a while, as it is to be."""
+    draft = reading.draft()
+    if draft is not None:
+        yield from _render_once(scene_uid, draft, _DRAFT + fingerprint)
+        full_s = time.perf_counter() + _SETTLED_S
+        while time.perf_counter() < full_s:
+            yield
+    yield from _render_once(scene_uid, reading, fingerprint)
+
+
+def _render_once(scene_uid: int, reading: Reading, fingerprint: str) -> tasks.Steps[None]:
     folder = files.folder(scene_of(scene_uid).name)
     wav = files.new_file(folder)
     shot = yield from tasks.in_thread(lambda: reading.write(wav.with_suffix(".json")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,13 @@ class Reading:
         solid = [obstacle.fingerprint() for obstacle in self.obstacles]
         text = json.dumps([{**self.data, "name": ""}, states, solid], sort_keys=True)
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def draft(self) -> Reading | None:
+        """The same with fewer reflections, which is rendered in half the time; None where that saves nothing."""
+        render, room = self.data["render"], self.data["room"]
+        if render["mode"] != "hifi" or room["kind"] != "shoebox":
+            return None
+        return replace(self, data={**self.data, "render": {**render, "reflection_order": 1}})
 
     def in_folder(self, folder: Path) -> dict[str, Any]:
         """shot.json for `folder`, into which sounds that aren't in it are put. Raises `Sonic4DError`."""

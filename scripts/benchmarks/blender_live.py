@@ -88,6 +88,20 @@ def edits(scene: bpy.types.Scene) -> dict[str, Callable[[int], None]]:
     return {"camera key": camera_key, "source": source, "room": room, "setting": setting}
 
 
+def cpu_s(processes: list[int]) -> float:
+    """What the processes have used of the processors until now (Linux)."""
+    ticks = 0
+    for pid in processes:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def worker_pid() -> int:
+    tasks = importlib.import_module(f"{PACKAGE}.blender_addon.tasks")
+    return tasks._state.client._worker.pid
+
+
 def measure(folder: Path, output: Path) -> Iterator[None]:
     """Yields whenever Blender is to go on."""
     live = importlib.import_module(f"{PACKAGE}.blender_addon.live")
@@ -105,15 +119,17 @@ def measure(folder: Path, output: Path) -> Iterator[None]:
     live.tick = timed
     heard = lambda: scene.sonic4d.takes[0].filepath if scene.sonic4d.takes else ""  # noqa: E731
 
-    def until_heard(before: str) -> Iterator[None]:
+    def wait(done: Callable[[], bool]) -> Iterator[None]:
         begin = time.perf_counter()
-        while heard() == before or live.status(scene) != live.CURRENT:
+        while not done():
             assert time.perf_counter() - begin < LONGEST_S, live.problem(scene)
             yield
 
     scene.sonic4d.live_update = True
-    yield from until_heard("")
+    yield from wait(lambda: bool(heard()) and live.status(scene) == live.CURRENT)
+    processes = [os.getpid(), worker_pid()]
     found: dict[str, list[float]] = {name: [] for name in edits(scene)}
+    cpu: dict[str, list[float]] = {name: [] for name in edits(scene)}
     longest = 0.0
     for number in range(24):  # the first of each kind warms up
         name, edit = list(edits(scene).items())[number % 4]
@@ -121,14 +137,16 @@ def measure(folder: Path, output: Path) -> Iterator[None]:
         while time.perf_counter() - begin < PAUSE_S:
             yield
         ticks.clear()
-        before, begin = heard(), time.perf_counter()
+        before, begin, used = heard(), time.perf_counter(), cpu_s(processes)
         edit(number)
-        yield from until_heard(before)
-        seconds = time.perf_counter() - begin
-        print(f"{name}: {seconds:.3f} s", flush=True)
+        yield from wait(lambda before=before: heard() != before)
+        seconds, used = time.perf_counter() - begin, cpu_s(processes) - used
+        print(f"{name}: {seconds:.3f} s, processors {used:.3f} s", flush=True)
         if number >= 4:
             found[name].append(seconds)
+            cpu[name].append(used)
             longest = max(longest, *ticks)
+        yield from wait(lambda: live.status(scene) == live.CURRENT)
     every = sorted(seconds for times in found.values() for seconds in times)
     result = {
         "blender": bpy.app.version_string,
@@ -136,6 +154,7 @@ def measure(folder: Path, output: Path) -> Iterator[None]:
         "worst_s": every[-1],
         "longest_tick_ms": 1000 * longest,
         "median_s_by_edit": {name: statistics.median(times) for name, times in found.items()},
+        "median_cpu_s_by_edit": {name: statistics.median(times) for name, times in cpu.items()},
         "load": os.getloadavg()[0],
     }
     output.write_text(json.dumps(result, indent=1))

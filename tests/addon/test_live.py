@@ -28,6 +28,12 @@ def scene(tmp_path: Path) -> bpy.types.Scene:
     return scene
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a draft."""
+    monkeypatch.setattr(live, "_SETTLED_S", 0.0)
+
+
 def settle() -> None:
     """Let the add-on do what its timer would."""
     bpy.context.view_layer.update()
@@ -93,6 +99,23 @@ def test_what_is_rendered_live_is_what_is_rendered(scene: bpy.types.Scene) -> No
     scene.sonic4d.live_update = False
     bpy.ops.sonic4d.render_audio()
     np.testing.assert_array_equal(heard(scene), edited)
+
+
+def test_a_room_is_heard_as_a_draft_first(scene: bpy.types.Scene) -> None:
+    scene.sonic4d.room_kind, scene.sonic4d.rt60_s = "shoebox", 0.2
+    scene.sonic4d.live_update = True
+    deadline = time.monotonic() + 60
+    while not scene.sonic4d.takes:
+        live.tick()
+        assert time.monotonic() < deadline
+    assert live.status(scene) == live.UPDATING
+    draft = heard(scene)
+    settle()
+    assert live.status(scene) == live.CURRENT
+    full = heard(scene)
+    assert not np.array_equal(draft, full)
+    bpy.ops.sonic4d.render_audio()
+    np.testing.assert_array_equal(heard(scene), full)
 
 
 def test_an_edit_while_rendering_drops_what_is_outdated(scene: bpy.types.Scene) -> None:
