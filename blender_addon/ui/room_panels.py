@@ -7,6 +7,7 @@ import bpy
 from ...backend.sonic4d.materials import WALLS
 from ..scene.obstacles import obstacle_objects
 from ..scene.room import reverberation_s
+from ..translations import tr
 from .panels import Sidebar
 
 
@@ -39,7 +40,7 @@ class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
             layout.prop(settings, "rt60_s")
         time_s = reverberation_s(scene)
         if settings.use_materials and time_s is not None:
-            layout.label(text=f"Reverberates for {time_s:.2f} s (1 kHz)", icon="INFO")
+            layout.label(text=tr("Reverberates for {time:.2f} s (1 kHz)", time=time_s), icon="INFO")
 
 
 class SONIC4D_PT_obstacles(Sidebar, bpy.types.Panel):

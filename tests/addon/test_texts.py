@@ -150,3 +150,16 @@ def test_translations_fit(messages: ModuleType, file: Path) -> None:
         assert translation
         assert values(translation) == values(text)
     assert translations.messages()[file.stem]["*", "Render audio"]
+
+
+def test_every_operator_is_in_the_manual() -> None:
+    manual = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
+    for cls in own(bpy.types.Operator):
+        name = cls.bl_idname.partition(".")[2]
+        [line] = [
+            text for text in manual.splitlines() if text.startswith("|") and f"`{name}`" in text
+        ]
+        for prop in getattr(bpy.ops.sonic4d, name).get_rna_type().properties:
+            if prop.identifier in BUILT_IN | INHERITED or prop.is_hidden:
+                continue
+            assert f"`{prop.identifier}`" in line, f"{name}: {prop.identifier}"
