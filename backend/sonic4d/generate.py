@@ -74,7 +74,8 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
 def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     """Write everything but bundle.json into `folder`."""
     experts = choose_source_experts(settings)
-    sound_source = choose_sound(settings, monitor)
+    maker = choose_sound(settings, monitor)
+    own_sounds = maker is not None and maker.each
     clip = read_clip(
         settings.video,
         settings.start_s,
@@ -95,7 +96,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     check_source(source_settings, shot.frames)
     k, fov_reason = _intrinsics(shot, settings)
     depth_source = choose_depth(clip, first, end, settings, monitor)
-    sound = sound_of_shot(sound_source, shot, settings, monitor)
+    sound = sound_of_shot(maker, shot, settings, monitor)
     motion = analyse_motion(shot.frames, monitor)
     depth, depth_experts = find_depth(depth_source, shot, motion, k, settings, monitor)
     sources = sources_of_shot(
@@ -106,14 +107,14 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         k,
         source_settings,
         experts,
-        sound_source.each,
+        own_sounds,
         settings,
         monitor,
     )
     room = _room(shot, depth, k, sources.positions, settings)
     tracks = sources.tracks
-    if sound_source.each:
-        sound = sounds_of_sources(sound_source, shot, tracks, settings, monitor)
+    if maker is not None and own_sounds:
+        sound = sounds_of_sources(maker, shot, tracks, settings, monitor)
     shared = sound.mono / np.float32(math.sqrt(len(tracks)))
     sounds = sound.of_sources or {tracks[0].audio: shared}
     _write_scene(folder, shot, depth, k, sound.mono, sounds, settings.max_points, monitor)

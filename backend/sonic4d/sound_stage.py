@@ -11,11 +11,11 @@ import numpy.typing as npt
 import soxr
 
 from .bundle import Expert, SourceTrack
-from .experts.choose import Choice, load
+from .experts.choose import load
 from .experts.machine import Machine, this_machine
 from .experts.mmaudio.choice import choose_mmaudio, options
 from .experts.protocols import AudioModel, SilentVideo
-from .experts.store import parse_overrides
+from .experts.store import Ready, parse_overrides
 from .media.audio import Mono, read_mono
 from .media.video import Clip, read_pictures
 from .monitor import Monitor
@@ -30,23 +30,14 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class SoundSource:
-    """choice, machine: of the model that makes the sound; None where it is there already."""
+class SoundMaker:
+    """The model that makes the sound, and why this one. each: a sound for each source, of what is seen around it."""
 
-    choice: Choice | None = None
-    machine: Machine | None = None
-    each: bool = False  # a sound for each source, of what is seen around it
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        if self.choice is None:
-            return ()
-        model = self.choice.ready.model
-        licence = (
-            f"The sound was made by {model.name}, whose licence ({model.licence_text}) "
-            "does not allow commercial use."
-        )
-        return (*self.choice.warnings, *[licence] * (not model.commercial))
+    ready: Ready
+    machine: Machine
+    reason: str
+    each: bool
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,8 +50,8 @@ class Sound:
     of_sources: Mapping[str, Mono] = field(default_factory=dict)
 
 
-def choose_sound(settings: GenerateSettings, monitor: Monitor) -> SoundSource:
-    """Decide before the long work. Raises `Sonic4DError` where the model that is asked for isn't here or doesn't fit."""
+def choose_sound(settings: GenerateSettings, monitor: Monitor) -> SoundMaker | None:
+    """Decide before the long work; None where the sound is there already. Raises `Sonic4DError` where the model that is asked for isn't here or doesn't fit."""
     if settings.audio not in options():
         for_models = {
             "--audio-prompt": settings.audio_prompt,
@@ -74,52 +65,60 @@ def choose_sound(settings: GenerateSettings, monitor: Monitor) -> SoundSource:
                     f"{option} is for sounds that a model makes.",
                     "Give --audio mmaudio with it.",
                 )
-        return SoundSource()
+        return None
     monitor.progress("loading", 0, 1)
     machine = this_machine()
     choice = choose_mmaudio(settings.audio, parse_overrides(settings.model), machine)
     monitor.progress("loading", 1, 1)
-    monitor.log(f"Sound by {choice.ready.model.name}. {choice.reason}")
-    return SoundSource(choice, machine, settings.audio_view == "source")
+    assert choice.ready is not None
+    model = choice.ready.model
+    monitor.log(f"Sound by {model.name}. {choice.reason}")
+    licence = (
+        f"The sound was made by {model.name}, whose licence ({model.licence_text}) "
+        "does not allow commercial use."
+    )
+    warnings = (*choice.warnings, *[licence] * (not model.commercial))
+    each = settings.audio_view == "source"
+    return SoundMaker(choice.ready, machine, choice.reason, each, warnings)
 
 
 def sound_of_shot(
-    source: SoundSource, shot: Clip, settings: GenerateSettings, monitor: Monitor
+    maker: SoundMaker | None, shot: Clip, settings: GenerateSettings, monitor: Monitor
 ) -> Sound:
     """The sound of the whole picture; silence where each source is to get its own. Raises `Sonic4DError`."""
-    count = _sample_count(shot)
-    if source.each:
-        return Sound(np.zeros(count, np.float32))
-    if source.choice is None:
+    if maker is None:
         return _read(shot, settings, monitor)
-    model = load(source.choice.ready, source.machine)
+    if maker.each:
+        return Sound(np.zeros(_sample_count(shot), np.float32))
+    model = load(maker.ready, maker.machine)
     words = settings.audio_prompt or (settings.sound_source or "").replace(";", ",")
     mono = _made(
         model, _silent_video(shot, settings.video, None, monitor), words, settings, monitor
     )
-    return Sound(mono, _provenance(source, words, settings, "the whole picture"), source.warnings)
+    return Sound(mono, _provenance(maker, words, settings, "the whole picture"), maker.warnings)
 
 
 def sounds_of_sources(
-    source: SoundSource,
+    maker: SoundMaker,
     shot: Clip,
     tracks: Sequence[SourceTrack],
     settings: GenerateSettings,
     monitor: Monitor,
 ) -> Sound:
     """A sound of each source, of what is seen around it; `mono` is their mix. Raises `Sonic4DError`."""
-    model = load(source.choice.ready, source.machine)
-    made, provenance = {}, []
+    model = load(maker.ready, maker.machine)
+    made: dict[str, Mono] = {}
+    provenance: list[Expert] = []
     for track in tracks:
         named = track.name if track.found_by == "words" else ""
         words = settings.audio_prompt or named or settings.sound_source or ""
         video = _silent_video(shot, settings.video, track, monitor)
         made[track.audio] = _made(model, video, words, settings, monitor)
         what = f'what is seen around "{track.name}"'
-        provenance += _provenance(source, words, settings, what)
+        provenance += _provenance(maker, words, settings, what)
     mix = np.sum([*made.values()], axis=0, dtype=np.float32)
     mix /= max(1.0, float(np.abs(mix).max(initial=0)))
-    return Sound(mix, tuple(provenance), source.warnings, made)
+    return Sound(mix, tuple(provenance), maker.warnings, made)
 
 
 def _made(
@@ -155,13 +154,13 @@ def _silent_video(
 
 
 def _provenance(
-    source: SoundSource, words: str, settings: GenerateSettings, what: str
+    maker: SoundMaker, words: str, settings: GenerateSettings, what: str
 ) -> tuple[Expert, ...]:
-    ready = source.choice.ready
+    ready = maker.ready
     asked = f'prompt "{words}"' if words else "no prompt"
     if settings.audio_negative_prompt:
         asked += f', not "{settings.audio_negative_prompt}"'
-    reason = f"{source.choice.reason} Made from {what}; {asked}; seed {settings.seed}."
+    reason = f"{maker.reason} Made from {what}; {asked}; seed {settings.seed}."
     return (Expert("audio", ready.model.name, ready.commit, ready.model.licence_text, reason),)
 
 

@@ -163,7 +163,7 @@ def test_it_can_be_stopped_anywhere(model: AudioModel, stage: str, progressed: i
             stages.append(event["stage"])
 
     with pytest.raises(Cancelled):
-        model(video(60), "", "", 0, Monitor(report, lambda: stage in stages))
+        model(video(80), "", "", 0, Monitor(report, lambda: stage in stages))
     assert stages[-1] == stage
     assert stages.count(stage) == 1
 

@@ -142,9 +142,9 @@ def test_each_of_several_sources_gets_its_own_sound(
     values = job(clip, tiny, clip, audio_view="source")
     values.pop("kind")
     settings = GenerateSettings.from_json(values)
-    source = choose_sound(settings, SILENT)
+    maker = choose_sound(settings, SILENT)
     shot = read_clip(clip)
-    found = sounds_of_sources(source, shot, tracks, settings, SILENT)
+    found = sounds_of_sources(maker, shot, tracks, settings, SILENT)
     assert [*found.of_sources] == [track.audio, "audio/wall.wav"]
     one, two = found.of_sources.values()
     assert len(one) == len(two) == len(found.mono) == round(FRAMES / RATE * 48000)

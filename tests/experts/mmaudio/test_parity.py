@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from mmaudio_patterns import numbers, pattern, upstream, weights
 from sonic4d.experts.machine import Machine
 from sonic4d.experts.mmaudio import convert
-from sonic4d.experts.mmaudio.decoder import PIECE, make_vae, make_vocoder, vocode
+from sonic4d.experts.mmaudio.decoder import PIECE, make_vae, make_vocoder, reach, vocode
 from sonic4d.experts.mmaudio.flow_network import Conditions, FlowNetwork
 from sonic4d.experts.mmaudio.loading import load_network
 from sonic4d.experts.mmaudio.sampler import Stretch, sample
@@ -151,8 +152,10 @@ def test_vocoder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("rates", [[8, 4, 2, 2, 2, 2], [4, 4, 2, 2, 2, 2]])
-def test_a_waveform_in_pieces_is_the_waveform(rates: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("rates", "frames"), [([8, 4, 2, 2, 2, 2], 24), ([4, 4, 2, 2, 2, 2], 42)], ids=["44k", "16k"]
+)
+def test_a_waveform_in_pieces_is_the_waveform(rates: list[int], frames: int) -> None:
     """Both official vocoders' reach in mel frames, at a small width."""
     kernels = [2 * rate for rate in rates]
     config = {**BIGVGAN, "num_mels": 8, "upsample_rates": rates, "upsample_kernel_sizes": kernels}
@@ -160,10 +163,18 @@ def test_a_waveform_in_pieces_is_the_waveform(rates: list[int]) -> None:
     state = shapes(vocoder)
     filters = {k: v for k, v in vocoder.state_dict().items() if k.endswith("filter")}
     vocoder.load_state_dict({**weights(state), **filters})
-    mel = pattern("mel", (8, PIECE + 70))
+    assert reach(vocoder) == frames
+    total = PIECE + 50
+    mel = pattern("mel", (8, total))
     done: list[tuple[int, int]] = []
     pieces = vocode(vocoder.eval(), mel, lambda *progress: done.append(progress))
     whole = vocoder(mel[None]).sample[0, 0]
-    assert done == [(PIECE, PIECE + 70), (PIECE + 70, PIECE + 70)]
+    assert done == [(PIECE, total), (total, total)]
     assert whole.abs().max() > 0.1
     torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-5)
+    place = 100  # what comes later than its reach does not change its past, what comes earlier does
+    for later, same in ((frames, True), (frames // 2, False)):
+        changed = mel.clone()
+        changed[:, place + later :] += 1
+        past = math.prod(rates) * place
+        assert torch.equal(vocoder(changed[None]).sample[0, 0, :past], whole[:past]) is same

@@ -54,10 +54,14 @@ class FeatureCache:
         self._run[key] = features
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, work = tempfile.mkstemp(suffix=".part", dir=self.folder)
-            with os.fdopen(handle, "wb") as file:
-                np.save(file, features)
-            os.replace(work, self.folder / f"{key}.npy")
+            handle, name = tempfile.mkstemp(suffix=".part", dir=self.folder)
+            work = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.save(file, features)
+                work.replace(self.folder / f"{key}.npy")
+            finally:
+                work.unlink(missing_ok=True)
 
     def prune(self) -> None:
         """Delete the oldest files beyond MAX_FILES."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ from diffusers.models.autoencoders.autoencoder_mmaudio import MMAudioAutoencoder
 from torch import Tensor, nn
 
 CHANNEL_MULTIPLIERS, LAYERS_PER_BLOCK = (1, 2, 4), 2  # of all MMAudio VAEs
-PIECE = 128  # mel frames that the vocoder takes at once
-MARGIN = 48  # more on either side than its convolutions reach (40 at most)
+PIECE = 256  # mel frames that the vocoder takes at once
+FILTER = 6  # samples that an activation sees on either side, for its up- and downsampling
 
 
 class TanhConv1d(nn.Conv1d):
@@ -61,14 +62,32 @@ def decode(vae: MMAudioAutoencoder, latents: Tensor, parts: Sequence[tuple[int, 
     return mel
 
 
+def reach(vocoder: MMAudioVocoder) -> int:
+    """How many mel frames before and after a sample it depends on, at most."""
+    config = vocoder.config
+    block = max(
+        sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations)
+        + 2 * len(dilations) * FILTER
+        for kernel, dilations in zip(
+            config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True
+        )
+    )
+    frames, samples_a_frame = 3.0, 1
+    for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
+        frames += kernel / rate / samples_a_frame
+        samples_a_frame *= rate
+        frames += block / samples_a_frame
+    return math.ceil(frames + (FILTER + 3) / samples_a_frame)
+
+
 def vocode(vocoder: MMAudioVocoder, mel: Tensor, on_piece: Callable[[int, int], None]) -> Tensor:
     """(mel bins, frames) -> (samples,) float32, piece by piece. `on_piece` takes the numbers of frames done and of all."""
-    frames = mel.shape[1]
+    frames, margin = mel.shape[1], reach(vocoder)
     pieces = []
     for first in range(0, frames, PIECE):
         end = min(first + PIECE, frames)
-        begin = max(first - MARGIN, 0)
-        part = mel[None, :, begin : end + MARGIN].to(vocoder.dtype)
+        begin = max(first - margin, 0)
+        part = mel[None, :, begin : end + margin].to(vocoder.dtype)
         sound = vocoder(part).sample[0, 0].float()
         hop = len(sound) // part.shape[2]
         pieces.append(sound[(first - begin) * hop : (end - begin) * hop])

@@ -94,13 +94,13 @@ def _remembered(
 ) -> list[Features]:
     """Features of each input; what the cache doesn't know is computed, `batch` at a time, each once."""
     keys = [cache.key(value.numpy().tobytes()) for value in inputs]
-    unknown = {
-        key: value for key, value in zip(keys, inputs, strict=True) if cache.get(key) is None
-    }
+    known: dict[str, Any] = {key: cache.get(key) for key in keys}
+    unknown = {key: value for key, value in zip(keys, inputs, strict=True) if known[key] is None}
     todo = list(unknown)
     for first in range(0, len(todo), batch):
         some = todo[first : first + batch]
         features = compute([unknown[key] for key in some]).float().cpu().numpy()
         for key, value in zip(some, features, strict=True):
-            cache.put(key, np.ascontiguousarray(value))
-    return [cache.get(key) for key in keys]
+            known[key] = np.ascontiguousarray(value)
+            cache.put(key, known[key])
+    return [known[key] for key in keys]
