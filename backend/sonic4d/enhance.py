@@ -83,6 +83,8 @@ class EnhanceSettings:
                 data[key] = checks.integer(value, key, *integers[key])
             elif key == "lens":
                 data[key] = Intrinsics.from_json(value, key)
+                for side in ("width", "height"):
+                    checks.integer(value[side], f"lens.{side}", 2, MAX_SIDE_PX)
             elif key == "shown":
                 data[key] = _frame_list(value)
             elif key == "model":

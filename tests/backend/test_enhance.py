@@ -101,6 +101,8 @@ def test_width_and_sound(job: dict[str, Any], bundle: Bundle) -> None:
         ({"width_px": 8}, "width_px: 8 is outside"),
         ({"expert": "magic"}, '"magic"'),
         ({"lens": {"width": 4}}, "lens"),
+        ({"lens": {**wall_scene.lens().to_json(), "height": 60000}}, "lens.height: 60000 is"),
+        ({"audio": "none.wav"}, "none.wav"),
         ({"output": "out.avi"}, "no MP4"),
         ({"more": 1}, 'unknown key "more"'),
     ],

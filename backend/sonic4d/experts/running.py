@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,27 @@ def stoppable(monitor: Monitor, *modules: Any) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def in_background(monitor: Monitor, work: Callable[[], Result]) -> Result:
+    """`work`, which has no moment to ask, in a thread of its own: on `Cancelled` it goes on unseen until it next reports."""
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(POLL_S)
+        monitor.check()
+    if failure:
+        raise failure[0]
+    return outcome[0]
 
 
 def step_callback(monitor: Monitor, stage: str, total: int) -> Callable[..., dict[str, Any]]:

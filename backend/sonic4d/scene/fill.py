@@ -107,9 +107,12 @@ class _Filler:
 
     def _behind(self, frame: int, hole: Mask) -> Picture:
         """What the other frames saw in the hole, where something lies behind whatever passed by."""
-        seen = [self._splat([cloud], frame) for cloud in self.others]
-        depth = np.stack([picture.depth_m[hole] for picture in seen])
-        colour = np.stack([picture.image[hole] for picture in seen])
+        depths, colours = [], []
+        for cloud in self.others:
+            picture = self._splat([cloud], frame)
+            depths.append(picture.depth_m[hole])
+            colours.append(picture.image[hole])
+        depth, colour = np.stack(depths), np.stack(colours)
         order = np.argsort(depth, axis=0)
         count = np.isfinite(depth).sum(axis=0)
         rank = np.maximum(np.ceil(count * BEHIND).astype(int) - 1, 0)

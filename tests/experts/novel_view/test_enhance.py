@@ -59,7 +59,7 @@ def job(folder: Path, bundle: Bundle, models: list[str], tmp_path: Path) -> dict
         "model": models,
         "prompt": "a wall",
         "steps": 2,
-        "working_size": "96x64",
+        "working_size": "64x48",
     }
 
 
@@ -74,7 +74,7 @@ def test_from_the_command_line(
 ) -> None:
     arguments = [job["bundle"], "--shot", job["shot"], "-o", job["output"], "--expert", painter]
     arguments += [option for model in job["model"] for option in ("--model", model)]
-    arguments += ["--steps", "2", "--working-size", "96x64", "--prompt", "a wall", "--width", "90"]
+    arguments += ["--steps", "2", "--working-size", "64x48", "--prompt", "a wall", "--width", "90"]
     assert cli.main(["enhance", *arguments]) == 0
     told = capsys.readouterr()
     assert told.out == f"{job['output']}\n"
@@ -120,7 +120,7 @@ def test_a_long_shot_is_painted_in_windows(
         lambda event: painted.append(event["done"]) if event.get("stage") == "paint" else None,
         lambda: False,
     )
-    settings = {**job, "expert": painter, "steps": 1, "memory": "tiled"}
+    settings = {**job, "expert": painter, "steps": 1, "memory": "tiled", "working_size": "96x64"}
     assert len(run(settings, monitor)) == COUNT
     assert painted == [1, 1]
 
@@ -151,6 +151,25 @@ def test_stopped_in_the_middle_of_a_step(
         handle.remove()
     assert events[-1] == {"event": "cancelled"}
     assert layers <= 1
+    assert not list(Path(job["output"]).parent.iterdir())
+
+
+@pytest.mark.parametrize("painter", PAINTERS)
+def test_stopped_while_it_loads(
+    job: dict[str, Any], painter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that take forever."""
+    loading, over = threading.Event(), threading.Event()
+
+    def load(*_: Any) -> Any:
+        loading.set()
+        over.wait()
+        raise Cancelled
+
+    monkeypatch.setattr(MODULES[painter], "load_diffusers", load)
+    with pytest.raises(Cancelled):
+        run({**job, "expert": painter}, Monitor(lambda event: None, loading.is_set))
+    over.set()
     assert not list(Path(job["output"]).parent.iterdir())
 
 

@@ -126,6 +126,18 @@ def test_a_whole_video_is_upstreams(
     assert float(video.std()) == pytest.approx(spread, abs=1e-5)
 
 
+def test_in_16_bits_it_is_nearly_the_same() -> None:
+    render, holes, reference = conditions(5, 1)
+    exact, rough = (
+        pipeline()
+        .to(dtype)("a dog", "bad", render, holes, reference, 2, 6.0, torch.Generator())
+        .float()
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert rough.isfinite().all()
+    assert float(rough.std()) == pytest.approx(float(exact.std()), rel=0.2)
+
+
 def test_without_noise_on_the_render_the_checkpoint_decides() -> None:
     noisy, clean = (
         sampled(5, 1, steps=1, add_noise_in_inpaint_model=noise) for noise in (True, False)

@@ -22,7 +22,7 @@ from ..catalogue.novel_view import WAN_VACE_NETWORKS
 from ..loading import load_diffusers, load_transformers
 from ..machine import Machine
 from ..protocols import NovelViewModel, Sampling
-from ..running import step_callback, stoppable
+from ..running import in_background, step_callback, stoppable
 from ..store import Ready
 from .diffusion import on_device, plan, prepared_prompt
 from .windows import Float32, painted
@@ -56,7 +56,7 @@ class WanVace:
             title, view, sampling, SIZE, LONGEST, WAN_VACE_NETWORKS, places, machine
         )
         prompt = prepared_prompt(view, sampling, machine, monitor)
-        pipeline = self._pipeline(preset, monitor)
+        pipeline = in_background(monitor, lambda: self._pipeline(preset, monitor))
         steps = sampling.steps or STEPS
 
         def paint(render: Float32, holes: Float32, frames: range) -> Float32:

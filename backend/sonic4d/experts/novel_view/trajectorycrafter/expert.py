@@ -16,7 +16,7 @@ from ...catalogue.novel_view import TRAJECTORYCRAFTER_NETWORKS
 from ...loading import load_diffusers, load_transformers
 from ...machine import Machine
 from ...protocols import Sampling
-from ...running import stoppable
+from ...running import in_background, stoppable
 from ...store import Ready
 from ..diffusion import on_device, plan, prepared_prompt
 from ..framing import filling
@@ -63,7 +63,7 @@ class TrajectoryCrafter:
             self.machine,
         )
         prompt = prepared_prompt(view, sampling, self.machine, monitor) + QUALITY
-        pipeline = self._pipeline(preset, monitor)
+        pipeline = in_background(monitor, lambda: self._pipeline(preset, monitor))
         size = framing.lens.width, framing.lens.height
         steps = sampling.steps or STEPS
 
