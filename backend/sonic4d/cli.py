@@ -16,6 +16,7 @@ COMMANDS = {  # each is a module of `commands`
     "generate": "make a scene bundle from a video",
     "shot": "make a shot from a scene bundle",
     "render": "render the sound of a shot",
+    "decode": "make an AmbiX file binaural, for headphones",
     "preview": "render a shot's picture and sound without Blender",
     "enhance": "make a shot's picture without holes",
     "evaluate": "measure how right things are, by the field's own measures",

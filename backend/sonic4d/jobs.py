@@ -59,6 +59,14 @@ def _render(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return render_to_file(shot, output, monitor)
 
 
+def _decode(parameters: dict[str, Any], monitor: Monitor) -> Path:
+    monitor.progress("loading", 0, 1)
+    from .acoustics.decoder import DecodeSettings, decode_file
+
+    monitor.progress("loading", 1, 1)
+    return decode_file(_settings(DecodeSettings.from_json, parameters), monitor)
+
+
 def _preview(parameters: dict[str, Any], monitor: Monitor) -> Path:
     monitor.progress("loading", 0, 1)
     from .preview import PreviewSettings, write_preview
@@ -170,6 +178,7 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "generate": _generate,
     "shot": _shot,
     "render": _render,
+    "decode": _decode,
     "preview": _preview,
     "enhance": _enhance,
     "mux": _mux,

@@ -29,6 +29,7 @@ KINDS = (
     "generate",
     "shot",
     "render",
+    "decode",
     "preview",
     "enhance",
     "mux",

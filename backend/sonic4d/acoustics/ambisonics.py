@@ -61,10 +61,14 @@ def turns(order: int, rotations: Array) -> Array:
 @lru_cache
 def _probes(order: int) -> tuple[Array, Array]:
     """Directions (n, 3) that tell all channels apart, and what gives a field's channels from its values there."""
-    count = 2 * (order + 1) ** 2
+    directions = spread_directions(32)
+    return directions, np.linalg.pinv(spherical_harmonics(order, directions))
+
+
+def spread_directions(count: int) -> Array:
+    """Unit vectors (count, 3), evenly over the sphere: a Fibonacci spiral."""
     index = np.arange(count) + 0.5
     height = 1 - 2 * index / count
     angle = index * (np.pi * (3 - math.sqrt(5)))
     flat = np.sqrt(1 - height**2)
-    directions = np.stack((flat * np.cos(angle), flat * np.sin(angle), height), axis=1)
-    return directions, np.linalg.pinv(spherical_harmonics(order, directions))
+    return np.stack((flat * np.cos(angle), flat * np.sin(angle), height), axis=1)
