@@ -57,6 +57,14 @@ def stirred(model: torch.nn.Module, seed: int, noise: float = NOISE) -> torch.nn
     return model.eval()
 
 
+def numbered(model: torch.nn.Module) -> torch.nn.Module:
+    """The model with weights that follow from their names, the same with every version of every library."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(_named_numbers(name, tuple(parameter.shape), 0.1))
+    return model.eval()
+
+
 def depth_anything(
     folder: Path, metric: bool = False, seed: int = 0, agreeing: bool = True
 ) -> Path:
@@ -95,10 +103,9 @@ def video_depth_anything(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def depthcrafter_unet(folder: Path, seed: int = 0) -> Path:
+def depthcrafter_unet(folder: Path) -> Path:
     from diffusers import UNetSpatioTemporalConditionModel
 
-    torch.manual_seed(seed)
     model = UNetSpatioTemporalConditionModel(
         sample_size=8,
         in_channels=8,
@@ -113,7 +120,7 @@ def depthcrafter_unet(folder: Path, seed: int = 0) -> Path:
         transformer_layers_per_block=1,
         num_attention_heads=(2, 4),
     )
-    stirred(model, seed + 1, 0.03).save_pretrained(folder)
+    numbered(model).save_pretrained(folder)
     # The hub's folder names the authors' class.
     config = json.loads((folder / "config.json").read_text())
     config["_class_name"] = "DiffusersUNetSpatioTemporalConditionModelDepthCrafter"
@@ -121,12 +128,11 @@ def depthcrafter_unet(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def stable_video(folder: Path, seed: int = 0) -> Path:
+def stable_video(folder: Path) -> Path:
     """What DepthCrafter needs of Stable Video Diffusion. The autoencoder shrinks by 8, else all is very slow."""
     from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    torch.manual_seed(seed)
     vae = AutoencoderKLTemporalDecoder(
         down_block_types=["DownEncoderBlock2D"] * 4,
         block_out_channels=[32] * 4,
@@ -143,15 +149,15 @@ def stable_video(folder: Path, seed: int = 0) -> Path:
             patch_size=32,
         )
     )
-    stirred(vae, seed + 1, 0.03).save_pretrained(folder / "vae", variant="fp16")
-    stirred(clip, seed + 2, 0.03).save_pretrained(folder / "image_encoder", variant="fp16")
+    numbered(vae).save_pretrained(folder / "vae", variant="fp16")
+    numbered(clip).save_pretrained(folder / "image_encoder", variant="fp16")
     EulerDiscreteScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")
     return folder
 
 
-def depthcrafter(folder: Path, seed: int = 0) -> Path:
-    depthcrafter_unet(folder / "unet", seed)
-    stable_video(folder / "svd", seed)
+def depthcrafter(folder: Path) -> Path:
+    depthcrafter_unet(folder / "unet")
+    stable_video(folder / "svd")
     return folder
 
 
@@ -256,13 +262,15 @@ def upstream_video_depth_anything() -> tuple[dict[str, torch.Tensor], dict[str, 
 
 
 def _named_numbers(name: str, shape: tuple[int, ...], scale: float = 1.0) -> torch.Tensor:
-    """Normal numbers that follow from the name; scaled so that layers neither explode nor fade, near 1 for norms."""
+    """Normal numbers that follow from the name; scaled so that layers neither explode nor fade, near 1 for norms, `scale` for
+    biases."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     numbers = torch.from_numpy(random.standard_normal(shape).astype(np.float32))
     if len(shape) == 1 and not name.endswith("bias"):
         return 1 + 0.1 * numbers
-    fan_in = max(int(np.prod(shape[1:])), 1)
-    return scale * numbers * (1.2 / fan_in**0.5 if len(shape) > 1 else 1.0)
+    if len(shape) == 1:
+        return scale * numbers
+    return numbers * (1.2 / max(int(np.prod(shape[1:])), 1) ** 0.5)
 
 
 def _sinusoids(shape: tuple[int, ...]) -> torch.Tensor:
