@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 
 SHARED_SOUND = (
     "There is one sound for several sources: each plays all of it, softer, so that its power stays. "
-    "Give each its own sound in Blender, or in shot.json."
+    "Give each its own sound in Blender, in shot.json, or with --audio mmaudio --audio-view source."
 )
 
 
