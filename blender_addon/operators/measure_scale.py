@@ -7,6 +7,7 @@ from bpy.props import FloatProperty
 from mathutils import Vector
 
 from ..scene.units import metres_per_unit
+from ..translations import told
 
 OPTIONS = {"REGISTER", "UNDO"}
 MARK = "sonic4d_mark"  # custom property of the two marks: 0 and 1
@@ -50,7 +51,7 @@ class SONIC4D_OT_mark_points(bpy.types.Operator):
             item.show_name = item.show_in_front = True
             item[MARK] = number
             scene.collection.objects.link(item)
-        self.report({"INFO"}, "Move the two marks to points whose distance you know")
+        self.report({"INFO"}, told("Move the two marks to points whose distance you know"))
         return {"FINISHED"}
 
 
@@ -86,13 +87,13 @@ class SONIC4D_OT_scale_by_distance(bpy.types.Operator):
         context.view_layer.update()
         now_m = distance_m(scene)
         if not now_m:
-            self.report({"ERROR"}, "The two marks are at the same place. Move one of them.")
+            self.report({"ERROR"}, told("The two marks are at the same place. Move one of them."))
             return {"CANCELLED"}
         settings = scene.sonic4d.bundle.sonic4d
         settings.scene_scale *= self.distance_m / now_m
         for item in marks(scene):
             bpy.data.objects.remove(item)
-        self.report({"INFO"}, f"Scale {settings.scene_scale:.4g}")
+        self.report({"INFO"}, told("Scale {scale:.4g}", scale=settings.scene_scale))
         return {"FINISHED"}
 
 

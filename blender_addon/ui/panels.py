@@ -42,7 +42,8 @@ class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
         if length_m is None:
             layout.operator("sonic4d.mark_points", icon="DRIVER_DISTANCE")
         else:
-            layout.label(text=f"The marks are {length_m:.3f} m apart", icon="DRIVER_DISTANCE")
+            text = tr("The marks are {length:.3f} m apart", length=length_m)
+            layout.label(text=text, icon="DRIVER_DISTANCE")
             layout.operator("sonic4d.scale_by_distance")
         if info.approximate:
             layout.label(text="Approximate depth", icon="INFO")
