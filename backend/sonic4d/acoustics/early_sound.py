@@ -108,12 +108,11 @@ class EarlySound:
     def _faded(self, number: int, listening: Sequence[Listening], buses: Float32) -> Float32:
         """The sum (buses, n) of what is heard in each stretch, (stretches, buses, n)."""
         times_s = (number * PIECE - self.lead + np.arange(buses.shape[2])) / self._rate_hz
-        total = np.zeros_like(buses[0])
         for heard, part in zip(listening, buses, strict=True):
             if heard.paths.stretch.is_whole(times_s[0], times_s[-1]):
                 return part
-            total += part * heard.paths.stretch.gain(times_s).astype(np.float32)
-        return total
+            part *= heard.paths.stretch.gain(times_s).astype(np.float32)
+        return buses.sum(axis=0)
 
     def _filtered_block(self, place: tuple[int, int]) -> Float32 | None:
         """Block number place[1] of a source's sound in its spectral buses (buses, OVERSAMPLING, PIECE); None if silent."""
