@@ -179,6 +179,7 @@ def story() -> Story:
     yield DRAWN_S
     picture("4_sequencer")
     yield from every_panel("Sculpting", "SEQUENCE_EDITOR", "sequencer_")
+    scene.frame_end = scene.frame_start + 11  # enough to be seen
     export = scene.sonic4d.export
     export.engine, export.samples, export.size = "CYCLES", 1, "CUSTOM"
     export.custom_size, export.codec = (64, 36), "PCM"

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STORY = Path(__file__).with_name("screenshot_story.py")
 TOOLS = ("Xvfb", "xdotool", "import", "convert")
 SIZE = (1600, 1000)
-LIMIT_S = 580
+LIMIT_S = 900
 COLOURS = 200
 
 

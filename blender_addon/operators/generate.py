@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import bpy
 from bpy.props import StringProperty
 
 from ...backend.sonic4d.protocol import Sonic4DError
-from .. import tasks
-from ..generate_settings import BUILT_IN, choices
+from .. import tasks, times
+from ..generate_settings import AUTO, BUILT_IN, choices
 from ..scene.bundle import read_bundle
 from ..scene.importer import import_bundle
 from ..scene.paths import absolute
@@ -32,11 +33,14 @@ def generate(
     Raises `Sonic4DError`.
     """
     scene_uid = scene.session_uid
-    output = new_bundle_folder(video.stem)
+    output, begun = new_bundle_folder(video.stem), time.monotonic()
     job = yield from tasks.job(
         {"kind": "generate", "video": str(video), "output": str(output), **options}, activity
     )
-    _, notes = import_bundle(scene_of(scene_uid), read_bundle(job.result), match_scene=True)
+    bundle = read_bundle(job.result)
+    seconds = time.monotonic() - begun
+    times.remember(options.get("depth", AUTO), seconds, bundle.frame_count)
+    _, notes = import_bundle(scene_of(scene_uid), bundle, match_scene=True)
     activity.warnings[:] = notes
     return job.result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from .. import times
 from ..client.models import Expert
 from ..experts import experts_of, known
 from ..generate_settings import BUILT_IN
@@ -30,6 +31,13 @@ class SONIC4D_PT_generate(Sidebar, bpy.types.Panel):
             row.prop(settings, "point")
             pick = row.operator("sonic4d.pick_source", text="", icon="EYEDROPPER")
             pick.purpose = "GENERATE"
+        rate = times.seconds_a_frame(settings.depth)
+        if settings.video and rate:
+            minutes = rate * settings.max_frames / 60
+            text = tr(
+                "{count} frames take about {time:.1f} min", count=settings.max_frames, time=minutes
+            )
+            column.label(text=text, icon="TIME")
         draw_task(layout, "sonic4d.generate", "FILE_MOVIE")
 
 

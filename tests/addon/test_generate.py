@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 import pytest
 import sound
-from sonic4d_extension.blender_addon import tasks
+from sonic4d_extension.blender_addon import tasks, times
 from sonic4d_extension.blender_addon.client.jobs import Job
 
 
@@ -59,3 +59,21 @@ def test_the_scene_goes_beside_the_file_and_is_imported(
     ]
     root = bpy.context.scene.sonic4d.bundle
     assert root.sonic4d.bundle_path == "//my_clip_2.sonic4d"
+
+
+def test_how_long_it_took_tells_how_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(times, "_read", {})
+    assert times.seconds_a_frame("geometric") is None
+    times.remember("geometric", 30.0, 60)
+    times.remember("auto", 9.0, 3)
+    monkeypatch.setattr(times, "_read", {})  # as in the next Blender
+    assert times.seconds_a_frame("geometric") == 0.5
+    assert times.seconds_a_frame("auto") == 3.0
+    monkeypatch.setattr(times, "_read", {})
+    [file] = tmp_path.rglob("times.json")
+    file.write_text("[1")
+    assert times.seconds_a_frame("geometric") is None
