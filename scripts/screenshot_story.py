@@ -17,6 +17,7 @@ import bpy
 
 ADDON = "bl_ext.user_default.sonic4d"
 CATEGORY = "Sonic4D"
+TABS_PX = 26  # at the right of a sidebar
 DRAWN_S = 0.7  # until Blender has drawn what was changed
 SHADERS_S = 8.0  # until the viewport's shaders are compiled, in software
 LONGEST_S = 240.0  # that a task may take
@@ -52,7 +53,8 @@ def picture(name: str, region: bpy.types.Region | None = None) -> None:
     crop = []
     if region:
         top = bpy.context.window_manager.windows[0].height - region.y - region.height
-        crop = ["-crop", f"{region.width}x{region.height}+{region.x}+{top}", "+repage"]
+        width = region.width - (TABS_PX if region.type == "UI" else 0)
+        crop = ["-crop", f"{width}x{region.height}+{region.x}+{top}", "+repage"]
     target = str(output / f"{name}.png")
     subprocess.run(["import", "-silent", "-window", "root", *crop, target], check=True)
 
@@ -96,7 +98,7 @@ def show_sidebar(area: bpy.types.Area) -> Generator[float, None, bool]:
     return True
 
 
-def every_panel(workspace: str, editor: str, prefix: str) -> Story:
+def every_panel(workspace: str, editor: str, prefix: str, only: str = "") -> Story:
     """A picture of each panel alone, with all that is in it unfolded: in the 3D view of a workspace where none was drawn yet."""
     window = bpy.context.window_manager.windows[0]
     before, window.workspace = window.workspace, bpy.data.workspaces[workspace]
@@ -112,12 +114,12 @@ def every_panel(workspace: str, editor: str, prefix: str) -> Story:
             bpy.utils.unregister_class(cls)
     closed: dict[type, set[str]] = {}  # whether a panel is folded counts where it is drawn first
     for root, family in families.items():
+        name = root.removeprefix("SONIC4D_PT_")
         for cls in family:
             closed[cls] = getattr(cls, "bl_options", set())
             cls.bl_options = closed[cls] - {"DEFAULT_CLOSED"}
             bpy.utils.register_class(cls)
-        if (yield from show_sidebar(area)):
-            name = root.removeprefix("SONIC4D_PT_")
+        if only in ("", name) and (yield from show_sidebar(area)):
             picture(f"panel_{prefix}{name}", region_of(area, "UI"))
         for cls in reversed(family):
             bpy.utils.unregister_class(cls)
@@ -147,7 +149,7 @@ def story() -> Story:
     yield from show_sidebar(view)
     picture("1_generate")
     yield from click_the_source(view)
-    yield from every_panel("Modeling", "VIEW_3D", "empty_")
+    yield from every_panel("Modeling", "VIEW_3D", "empty_", only="scene")
 
     # The scene, its camera and its sound.
     call(bpy.ops.sonic4d.import_bundle, view, filepath=str(bundle))
@@ -162,14 +164,13 @@ def story() -> Story:
     picture("2_scene")
     call(bpy.ops.sonic4d.render_audio, view, "INVOKE_DEFAULT")
     yield 1.0
-    picture("3_rendering")
     yield from until_done()
     assert scene.sequence_editor.strips, "no take"
     yield DRAWN_S
     source = next(item for item in scene.objects if item.sonic4d.is_source)
     bpy.context.view_layer.objects.active = source
     source.select_set(True)
-    yield from every_panel("Shading", "VIEW_3D", "")
+    yield from every_panel("Sculpting", "VIEW_3D", "")
 
     # The take in the sequencer, and the finished shot.
     timeline = area_of("DOPESHEET_EDITOR")
@@ -178,7 +179,7 @@ def story() -> Story:
     call(bpy.ops.sequencer.view_all, timeline)
     yield DRAWN_S
     picture("4_sequencer")
-    yield from every_panel("Sculpting", "SEQUENCE_EDITOR", "sequencer_")
+    yield from every_panel("Shading", "SEQUENCE_EDITOR", "sequencer_")
     scene.frame_end = scene.frame_start + 11  # enough to be seen
     export = scene.sonic4d.export
     export.engine, export.samples, export.size = "CYCLES", 1, "CUSTOM"

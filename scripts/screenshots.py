@@ -26,6 +26,7 @@ TOOLS = ("Xvfb", "xdotool", "import", "convert")
 SIZE = (1600, 1000)
 LIMIT_S = 900
 COLOURS = 200
+WIDTH_PX = 1200  # of whole windows
 
 
 class Failed(Exception):
@@ -77,7 +78,8 @@ def publish(taken: Path, output: Path) -> None:
     for old in output.glob("*.png"):
         old.unlink()
     for picture in sorted(taken.glob("*.png")):
-        trim = ["-trim", "+repage"] if picture.name.startswith("panel_") else []
+        panel = picture.name.startswith("panel_")
+        trim = ["-trim", "+repage"] if panel else ["-resize", f"{WIDTH_PX}x"]
         target = output / picture.name
         few = ["-strip", "-dither", "None", "-colors", str(COLOURS)]
         few += ["-define", "png:compression-level=9"]
