@@ -104,12 +104,17 @@ def is_heard(item: bpy.types.Object) -> bool:
 def hush(scene: bpy.types.Scene) -> None:
     """Mute the scene's Speakers, whose sound is in the take now: else everything would be heard twice."""
     for item in scene.objects:
-        if is_heard(item) and not item.sonic4d.is_source and not item.data.muted:
+        if is_heard(item) and not item.sonic4d.is_source and _is_ours(item) and not item.data.muted:
             item.data.muted = item.sonic4d.hushed = True
 
 
 def unhush(scene: bpy.types.Scene) -> None:
     """Let Blender play the Speakers again that `hush` has muted."""
     for item in scene.objects:
-        if item.type == "SPEAKER" and item.sonic4d.hushed:
+        if item.type == "SPEAKER" and item.sonic4d.hushed and _is_ours(item):
             item.data.muted = item.sonic4d.hushed = False
+
+
+def _is_ours(item: bpy.types.Object) -> bool:
+    """Whether a Speaker isn't linked from another file, where it can't be muted."""
+    return item.is_editable and item.data.is_editable
