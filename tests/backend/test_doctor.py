@@ -65,3 +65,15 @@ def test_numba_without_a_cache_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(numba, "njit", refuse)
     assert any("NUMBA_CACHE_DIR" in problem for problem in doctor.examine()["problems"])
+
+
+def test_pretrained_models_are_no_problem_where_torch_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sonic4d import doctor
+    from sonic4d.experts import machine
+
+    monkeypatch.setattr(machine, "has_torch", lambda: False)
+    problems: list[str] = []
+    assert "sonic4d[experts]" in doctor._experts(problems)["device"]
+    assert not problems

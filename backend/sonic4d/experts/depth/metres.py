@@ -23,7 +23,7 @@ CRAFTER_RANGE = 1e-4, 1e4
 
 
 def in_metres(disparity: Map, frames: Frames, model: DepthModel, monitor: Monitor) -> Map:
-    """Depth (n, H, W) in metres of steady disparity, by scale and shift that fit a metric model on some frames best.
+    """Depth (n, H, W) in metres of steady disparity, which it replaces, by scale and shift that fit a metric model best.
 
     Raises `Sonic4DError` "no_metres" where the two don't agree on what is near and far.
     """
@@ -33,7 +33,7 @@ def in_metres(disparity: Map, frames: Frames, model: DepthModel, monitor: Monito
 
 
 def metres_by_samples(disparity: Map, seen: Map, metres: Map) -> Map:
-    """Depth of `disparity` in metres, given some maps of it (`seen`) and their depth in metres."""
+    """Depth of `disparity`, which it replaces, in metres, given some maps of it (`seen`) and their depth in metres."""
     step = max(int(np.sqrt(metres[0].size / SAMPLES)), 1)
     x, y = seen[:, ::step, ::step].ravel(), metres[:, ::step, ::step].ravel()
     known = np.isfinite(y) & (y > 0)
@@ -46,12 +46,19 @@ def metres_by_samples(disparity: Map, seen: Map, metres: Map) -> Map:
             "Give --metres-per-unit, or use a metric model alone.",
         )
     farthest = BEYOND * float(np.percentile(y, 99))
-    return 1 / np.maximum(disparity * np.float32(scale) + np.float32(shift), 1 / farthest)
+    # In place: of a minute of video, every copy has a gigabyte.
+    disparity *= np.float32(scale)
+    disparity += np.float32(shift)
+    np.maximum(disparity, np.float32(1 / farthest), out=disparity)
+    return np.reciprocal(disparity, out=disparity)
 
 
 def in_crafter_units(disparity: Map) -> Map:
-    """Depth (n, H, W) as TrajectoryCrafter scales it: the nearest is at 2.56 units, what is far goes up to 10000."""
+    """Depth (n, H, W) as TrajectoryCrafter scales it, in place of the disparity: the nearest is at 2.56 units, what is far
+    goes up to 10000."""
     low, high = float(disparity.min()), float(disparity.max())
-    relative = (disparity - np.float32(low)) / np.float32(max(high - low, 1e-12))
-    depth = CRAFTER_NUMERATOR / np.maximum(CRAFTER_FACTOR * relative, CRAFTER_LEAST)
-    return np.clip(depth, *CRAFTER_RANGE).astype(np.float32)
+    disparity -= np.float32(low)
+    disparity *= np.float32(CRAFTER_FACTOR / max(high - low, 1e-12))
+    np.maximum(disparity, np.float32(CRAFTER_LEAST), out=disparity)
+    np.divide(np.float32(CRAFTER_NUMERATOR), disparity, out=disparity)
+    return np.clip(disparity, *CRAFTER_RANGE, out=disparity)
