@@ -2,8 +2,9 @@
 deleted objects, a killed worker.
 
     python tests/addon/random_calls.py --seed 1 --seconds 600
+    blender -b --factory-startup --python tests/addon/random_calls.py -- --seed 1 --seconds 600
 
-in a Python that has bpy, with $SONIC4D_BACKEND_PYTHON. What a user would be told is fine; an exception in the add-on, or a
+in a Python that has bpy or in Blender, with $SONIC4D_BACKEND_PYTHON. What a user would be told is fine; an exception in the add-on, or a
 process or handler that is left, is not: exit status 1, and the calls that led there. The same seed makes the same calls.
 """
 
@@ -35,7 +36,9 @@ import sound
 LEFT_OUT = {"open_log", "pick_source", "install_backend", "repair_backend"}
 KEPT_CALLS = 40
 VERBOSE = "SONIC4D_RANDOM_VERBOSE" in os.environ
-TOLD = "Error: "  # how Blender passes on what an operator reports
+# As a Python module Blender 4.5 and 5.2 crash in undo, without any add-on: an object that is made and hidden in renders, an undo
+# push, an added cube and an undo are enough. Undo and redo are called in a real Blender only.
+UNDO_WORKS = bool(bpy.app.binary_path)
 
 
 class World:
@@ -210,7 +213,7 @@ class World:
             for _ in range(self.random.randint(1, 4)):
                 self.random.choice([bpy.ops.ed.undo, bpy.ops.ed.redo])()
 
-        if self.random.random() < 0.6:
+        if self.random.random() < 0.6 or not UNDO_WORKS:
             return self.called("undo push", lambda: bpy.ops.ed.undo_push(message="Step"))
         return self.called("undo and redo", several)
 
@@ -288,7 +291,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20)
-    args = parser.parse_args()
+    args = parser.parse_args(sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else None)
     raised: list[str] = []
     hook = sys.unraisablehook
     sys.unraisablehook = lambda event: (raised.append(repr(event.exc_value)), hook(event))[1]
