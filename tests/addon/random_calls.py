@@ -28,7 +28,7 @@ from typing import Any
 import bpy
 
 sys.path.insert(0, str(Path(__file__).parent))
-import conftest
+import extension
 import make_bundle
 import sound
 
@@ -221,8 +221,8 @@ class World:
         blend = str(self.random.choice(self.blends))
 
         def restart() -> None:
-            conftest.EXTENSION.unregister()
-            conftest.EXTENSION.register()
+            extension.EXTENSION.unregister()
+            extension.EXTENSION.register()
 
         def new() -> None:
             bpy.ops.wm.read_homefile(use_factory_startup=True)
@@ -280,7 +280,7 @@ def leftovers() -> list[str]:
         for name in dir(bpy.app.handlers)
         if isinstance(found := getattr(bpy.app.handlers, name), list)
         for handler in found
-        if handler.__module__.startswith(conftest.PACKAGE)
+        if handler.__module__.startswith(extension.PACKAGE)
     ]
     processes = [f"process {command(pid)}" for pid in children() if "sonic4d" in command(pid)]
     classes = [f"class {name}" for name in dir(bpy.types) if name.startswith("SONIC4D_")]
@@ -298,7 +298,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="sonic4d_random_"))
     for kind in ("DATAFILES", "SCRIPTS"):
         os.environ[f"BLENDER_USER_{kind}"] = str(folder / kind.lower())
-    conftest.EXTENSION.register()
+    extension.EXTENSION.register()
     failed = False
     world = None
     try:
@@ -310,7 +310,7 @@ def main() -> int:
         traceback.print_exc()
         failed = True
     finally:
-        conftest.EXTENSION.unregister()
+        extension.EXTENSION.unregister()
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         shutil.rmtree(folder, ignore_errors=True)
     left = leftovers()
