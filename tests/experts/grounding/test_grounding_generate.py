@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,16 +23,7 @@ from tiny_grounding import LAST, LEFT, RIGHT
 
 Generate = Callable[..., int]
 
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch, user_caches: Path) -> None:
-    """Nothing is looked up: there is no network, and no cache but the test's own."""
-
-    def no_network(*_: Any) -> None:
-        raise AssertionError("the network was used")
-
-    monkeypatch.setattr(socket.socket, "connect", no_network)
-    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 @pytest.fixture
