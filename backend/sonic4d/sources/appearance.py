@@ -64,7 +64,8 @@ class Appearance:
             structure = float(cv2.matchTemplate(here, view, cv2.TM_CCOEFF_NORMED).max())
             colour = np.sqrt(histogram * _histogram(view, _CENTRE_WEIGHT)).sum()
             best = max(best, structure * float(colour))
-        return float(np.sqrt(best)) * min(self.presence(inner) / EXPECTED_PRESENCE, 1.0)
+        agreement = min(float(np.sqrt(best)), 1.0)  # rounding carries it a little above 1
+        return agreement * min(self.presence(inner) / EXPECTED_PRESENCE, 1.0)
 
     def learn(self, image: Image, box: Array) -> None:
         """Store one more view, unless too little of it has the object's colours; the first one is kept, the oldest others go."""

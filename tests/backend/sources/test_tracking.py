@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sonic4d.monitor import SILENT, Cancelled, Monitor
+from sonic4d.sources.appearance import Appearance
 from sonic4d.sources.tracking import track_box
 
 
@@ -71,6 +72,14 @@ def test_boxes_stay_in_the_picture(moving_square: Callable) -> None:
     assert (known >= 0).all()
     assert (known <= 1).all()
     assert (known[:, 2:] > known[:, :2]).all()
+
+
+def test_a_plain_thing_is_at_most_itself() -> None:
+    """Rounding carried its similarity above 1, which a bundle does not take for a confidence."""
+    picture = np.full((64, 96, 3), 90, np.uint8)
+    picture[20:44, 6:30] = (230, 200, 60)
+    box = np.array([8.0, 22.0, 28.0, 42.0])
+    assert 0.99 < Appearance.of(picture, box).similarity(picture, box) <= 1
 
 
 def test_single_frame(moving_square: Callable) -> None:
