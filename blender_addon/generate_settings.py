@@ -44,6 +44,18 @@ def choices(flags: set[str]) -> dict[str, Any]:
             options=relative,
             default=TRACK,
         ),
+        "audio_prompt": StringProperty(
+            name="Sounds like",
+            description="What is heard, in words, for a model that makes the sound; empty to go by the picture alone",
+            options=flags,
+        ),
+        "seed": IntProperty(
+            name="Seed",
+            description="Another number gives another result of the same model",
+            min=0,
+            default=42,
+            options=flags,
+        ),
         "depth": StringProperty(
             name="Depth",
             description="What measures the depth: auto, geometric, the name of a model, or the path of depth maps",

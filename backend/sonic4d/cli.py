@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -38,7 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments["command"] is None:
             parser.print_help()
             return BAD_USAGE
-        return import_module(f".commands.{arguments.pop('command')}", __package__).run(arguments)
+        command = import_module(f".commands.{arguments.pop('command')}", __package__)
+        status: int = command.run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except Sonic4DError as error:
         print(error.message, error.hint, sep="\n", file=sys.stderr)
         return FAILED

@@ -7,7 +7,7 @@ import bpy
 from .. import times
 from ..client.models import Expert
 from ..experts import experts_of, known
-from ..generate_settings import BUILT_IN
+from ..generate_settings import BUILT_IN, TRACK
 from ..translations import tr
 from .panels import Sidebar
 from .task import draw_task
@@ -59,6 +59,9 @@ class SONIC4D_PT_generate_options(Sidebar, bpy.types.Panel):
             expert = next((e for e in experts_of(job) if e.option == option), None)
             if expert:
                 draw_expert(layout, expert)
+        if settings.audio != TRACK or settings.audio_prompt:
+            layout.prop(settings, "audio_prompt")
+            layout.prop(settings, "seed")
         row = layout.row()
         row.operator("sonic4d.open_log", icon="TEXT").log = "WORKER"
 

@@ -310,6 +310,16 @@ def test_program_that_stops_reading(tmp_path: Path) -> None:
     assert not (tmp_path / "counted").exists()
 
 
+def test_reader_that_has_seen_enough(capfd: pytest.CaptureFixture[str]) -> None:
+    """As `sonic4d models show NAME | head` has."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "sonic4d", "models", "show", "wan-vace-1.3b"]
+    assert subprocess.run(command, stdout=writing).returncode == 1
+    os.close(writing)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
 def test_bar_on_a_terminal(tmp_path: Path) -> None:
     import pty
