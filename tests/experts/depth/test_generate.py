@@ -90,27 +90,6 @@ def test_from_the_cache_with_metres(
     assert 0 < depth_m.min() < depth_m.max() < 40
 
 
-@pytest.mark.parametrize(
-    ("option", "make"),
-    [
-        ("depth-anything", tiny.depth_anything),
-        ("video-depth-anything", tiny.video_depth_anything),
-        ("depthcrafter", tiny.depthcrafter),
-    ],
-)
-def test_from_a_folder(
-    option: str, make: Callable[[Path], Path], generate: Generate, tmp_path: Path
-) -> None:
-    folder = make(tmp_path / "model")
-    status, said = generate("--depth", option, "--model", f"depth={folder}")
-    assert status == 0, said
-    scene = bundle(tmp_path)
-    (expert,) = (expert for expert in scene.provenance if expert.stage == "depth")
-    assert registry.find(expert.name).option == option
-    assert not scene.metric
-    assert any("Lengths are not metres" in warning for warning in scene.warnings)
-
-
 def test_crafter_units(generate: Generate, tmp_path: Path) -> None:
     folder = tiny.depth_anything(tmp_path / "model")
     name = "depth-anything-v2-small"
