@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from .monitor import Cancelled, Monitor
 from .protocol import Sonic4DError, log_file
 
 Report = Callable[[dict[str, Any]], None]
+Job = Callable[[dict[str, Any], Monitor], Path]
 T = TypeVar("T")
 
 _PROGRESS_INTERVAL_S = 0.05
@@ -97,48 +99,18 @@ def _retrack(parameters: dict[str, Any], monitor: Monitor) -> Path:
     return retrack(_settings(RetrackSettings.from_json, parameters), monitor)
 
 
-def _make_set(parameters: dict[str, Any], monitor: Monitor) -> Path:
-    from .evaluate.settings import MakeSetSettings
+def _evaluation(settings_name: str, module: str, work: str) -> Job:
+    """A job of `evaluate`: the name of its settings, and the module and name of what does it."""
 
-    settings = _settings(MakeSetSettings.from_json, parameters)
-    monitor.progress("loading", 0, 1)
-    from .evaluate.ground_truth.make import make_set
+    def do(parameters: dict[str, Any], monitor: Monitor) -> Path:
+        settings_class = getattr(import_module(".evaluate.settings", __package__), settings_name)
+        settings = _settings(settings_class.from_json, parameters)
+        monitor.progress("loading", 0, 1)
+        function = getattr(import_module(f".evaluate.{module}", __package__), work)
+        monitor.progress("loading", 1, 1)
+        return function(settings, monitor)
 
-    monitor.progress("loading", 1, 1)
-    return make_set(settings, monitor)
-
-
-def _evaluate(parameters: dict[str, Any], monitor: Monitor) -> Path:
-    from .evaluate.settings import EvaluateSettings
-
-    settings = _settings(EvaluateSettings.from_json, parameters)
-    monitor.progress("loading", 0, 1)
-    from .evaluate.report import evaluate
-
-    monitor.progress("loading", 1, 1)
-    return evaluate(settings, monitor)
-
-
-def _starss23(parameters: dict[str, Any], monitor: Monitor) -> Path:
-    from .evaluate.settings import StarssSettings
-
-    settings = _settings(StarssSettings.from_json, parameters)
-    monitor.progress("loading", 0, 1)
-    from .evaluate.starss23 import evaluate_starss23
-
-    monitor.progress("loading", 1, 1)
-    return evaluate_starss23(settings, monitor)
-
-
-def _listen(parameters: dict[str, Any], monitor: Monitor) -> Path:
-    from .evaluate.settings import ListenSettings
-
-    settings = _settings(ListenSettings.from_json, parameters)
-    monitor.progress("loading", 0, 1)
-    from .evaluate.listen import listen
-
-    monitor.progress("loading", 1, 1)
-    return listen(settings, monitor)
+    return do
 
 
 def _download_model(parameters: dict[str, Any], monitor: Monitor) -> Path:
@@ -174,7 +146,7 @@ def _settings(from_json: Callable[[Any], T], parameters: dict[str, Any]) -> T:
         raise Sonic4DError("bad_option", error.message, error.hint) from None
 
 
-JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
+JOBS: dict[str, Job] = {
     "generate": _generate,
     "shot": _shot,
     "render": _render,
@@ -183,10 +155,10 @@ JOBS: dict[str, Callable[[dict[str, Any], Monitor], Path]] = {
     "enhance": _enhance,
     "mux": _mux,
     "retrack": _retrack,
-    "make-set": _make_set,
-    "evaluate": _evaluate,
-    "starss23": _starss23,
-    "listen": _listen,
+    "make-set": _evaluation("MakeSetSettings", "ground_truth.make", "make_set"),
+    "evaluate": _evaluation("EvaluateSettings", "report", "evaluate"),
+    "starss23": _evaluation("StarssSettings", "starss23", "evaluate_starss23"),
+    "listen": _evaluation("ListenSettings", "listen", "listen"),
     "download-model": _download_model,
     "remove-model": _remove_model,
 }
