@@ -21,5 +21,6 @@ def test_nothing_breaks_and_nothing_is_left(tmp_path: Path) -> None:
         timeout=LIMIT_S,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    assert done.stdout.rstrip().endswith("nothing is left")
+    # Blender's own prints go through another buffer, and may come after it.
+    assert "nothing is left\n" in done.stdout
     assert list(tmp_path.glob("sonic4d_random_*")) == []
