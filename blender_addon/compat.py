@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import bpy
+import numpy as np
+from mathutils import Matrix
 
 # The name under which Blender knows the add-on, for preferences and user folders.
 ADDON = __package__.rpartition(".")[0]
@@ -24,6 +28,14 @@ def set_video_output(settings: bpy.types.ImageFormatSettings) -> None:
     if hasattr(settings, "media_type"):
         settings.media_type = "VIDEO"
     settings.file_format = "FFMPEG"
+
+
+def as_array(matrices: Sequence[Matrix]) -> np.ndarray:
+    """4 x 4 matrices as (n, 4, 4). From 5.0 on NumPy takes them as they are; before, it asks for each number, slowly."""
+    if bpy.app.version >= (5, 0, 0):
+        return np.array(matrices, np.float64).reshape(-1, 4, 4)
+    numbers = chain.from_iterable(chain.from_iterable(matrices))
+    return np.fromiter(numbers, np.float64).reshape(-1, 4, 4)
 
 
 def modifier_input(modifier: bpy.types.NodesModifier, name: str) -> tuple[Any, str]:

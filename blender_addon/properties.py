@@ -104,31 +104,43 @@ def _set_scale(settings: bpy.types.PropertyGroup, value: float) -> None:
 class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
     # A source
     is_source: BoolProperty(
-        name="Sound source", description="The object's sound is heard where the object is"
+        name="Sound source",
+        description="The object's sound is heard where the object is",
+        update=live.edited,
     )
     audio_path: StringProperty(
         name="Sound",
         description="The sound that the object makes",
         subtype="FILE_PATH",
         options=RELATIVE,
+        update=live.edited,
     )
     audio_frame: FloatProperty(
-        name="Start frame", description="The frame at which the sound begins", default=1.0
+        name="Start frame",
+        description="The frame at which the sound begins",
+        default=1.0,
+        update=live.edited,
     )
     gain_db: FloatProperty(
         name="Level",
         description="Make the sound louder or quieter, in decibels",
         soft_min=-40,
         soft_max=20,
+        update=live.edited,
     )
-    loop: BoolProperty(name="Loop", description="Repeat the sound without end")
+    loop: BoolProperty(name="Loop", description="Repeat the sound without end", update=live.edited)
     directivity: EnumProperty(
         name="Directivity",
         description="Where the sound is radiated to; forward is the object's local -Z, as with Speakers",
         items=DIRECTIVITIES,
+        update=live.edited,
     )
-    mute: BoolProperty(name="Mute", description="Leave this source out of the sound")
-    solo: BoolProperty(name="Solo", description="Hear only the sources that are soloed")
+    mute: BoolProperty(
+        name="Mute", description="Leave this source out of the sound", update=live.edited
+    )
+    solo: BoolProperty(
+        name="Solo", description="Hear only the sources that are soloed", update=live.edited
+    )
     hushed: BoolProperty(
         name="In the take",
         description="Blender doesn't play this Speaker: its sound is in the take",
@@ -139,6 +151,7 @@ class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
         description="What this obstacle is made of: the heavier, the less sound passes through",
         items=OBSTACLE_ITEMS,
         default="brick",
+        update=live.edited,
     )
     # How an imported source was found
     found_by: StringProperty(name="Found by", description="How the source was found in the video")
@@ -231,12 +244,14 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         description="Who listens; without one, the scene's camera and the cameras of its markers. "
         "Other objects look along their local +Y",
         type=bpy.types.Object,
+        update=live.edited,
     )
     head_offset_m: FloatVectorProperty(
         name="Head offset",
         description="How far the head is to the right, up and forward of the camera, in metres",
         soft_min=-2,
         soft_max=2,
+        update=live.edited,
     )
     # Sources
     active_source: IntProperty(
@@ -247,13 +262,17 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
     )
     # Room
     room_kind: EnumProperty(
-        name="Surroundings", description="What reflects the sound", items=ROOM_KINDS
+        name="Surroundings",
+        description="What reflects the sound",
+        items=ROOM_KINDS,
+        update=live.edited,
     )
     room: PointerProperty(
         name="Room",
         description="An empty or a box that is the room; without one, a room around camera and sources",
         type=bpy.types.Object,
         poll=_is_box,
+        update=live.edited,
     )
     room_size: FloatVectorProperty(
         name="Size",
@@ -262,6 +281,7 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         min=0.1,
         max=2000,
         default=(6.0, 8.0, 3.0),
+        update=live.edited,
     )
     rt60_s: FloatProperty(
         name="Reverberation time",
@@ -269,10 +289,12 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         min=0,
         max=20,
         default=0.4,
+        update=live.edited,
     )
     use_materials: BoolProperty(
         name="By materials",
         description="Let what the walls are made of decide how long the room reverberates",
+        update=live.edited,
     )
     walls: PointerProperty(
         name="Walls", description="What the walls are made of", type=SONIC4D_WallSettings
@@ -281,6 +303,7 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         name="Obstacles",
         description="Meshes in this collection weaken sound that passes through them",
         type=bpy.types.Collection,
+        update=live.edited,
     )
     show_overlay: BoolProperty(
         name="Show in the viewport",
@@ -288,9 +311,14 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         default=True,
     )
     # Sound
-    mode: EnumProperty(name="Mode", description="How the sound is computed", items=MODES)
+    mode: EnumProperty(
+        name="Mode", description="How the sound is computed", items=MODES, update=live.edited
+    )
     segments: EnumProperty(
-        name="Updates", description="How often the sound of the room is updated", items=SEGMENTS
+        name="Updates",
+        description="How often the sound of the room is updated",
+        items=SEGMENTS,
+        update=live.edited,
     )
     segment_count: IntProperty(
         name="Parts",
@@ -298,6 +326,7 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         min=1,
         max=1_000_000,
         default=10,
+        update=live.edited,
     )
     mic_spacing_m: FloatProperty(
         name="Microphone spacing",
@@ -306,24 +335,40 @@ class SONIC4D_SceneSettings(bpy.types.PropertyGroup):
         min=0,
         max=10,
         default=0.175,
+        update=live.edited,
     )
     normalize: EnumProperty(
         name="Level",
         description="How the finished sound is levelled",
         items=NORMALIZE_KINDS,
         default="peak",
+        update=live.edited,
     )
     lufs: FloatProperty(
-        name="Loudness", description="Integrated loudness in LUFS", min=-70, max=0, default=-16
+        name="Loudness",
+        description="Integrated loudness in LUFS",
+        min=-70,
+        max=0,
+        default=-16,
+        update=live.edited,
     )
     true_peak_dbtp: FloatProperty(
-        name="True peak", description="Highest true peak in dBTP", min=-60, max=0, default=-1
+        name="True peak",
+        description="Highest true peak in dBTP",
+        min=-60,
+        max=0,
+        default=-1,
+        update=live.edited,
     )
     tail: BoolProperty(
-        name="Let it ring out", description="Add the reverberation after the last frame"
+        name="Let it ring out",
+        description="Add the reverberation after the last frame",
+        update=live.edited,
     )
     stems: BoolProperty(
-        name="Stems", description="Also write a file for each source; together they are the whole"
+        name="Stems",
+        description="Also write a file for each source; together they are the whole",
+        update=live.edited,
     )
     live_update: BoolProperty(
         name="Live update",
@@ -384,6 +429,7 @@ def register() -> None:
         name="Sounds from",
         description="The object that this sound comes from",
         type=bpy.types.Object,
+        update=live.edited,
     )
 
 

@@ -22,6 +22,7 @@ from .client.jobs import Client, Job
 
 INTERVAL_S = 0.1
 WAIT_S = 0.02
+BRIEF_S = 0.004  # to wait at once for what may not take longer
 STARTING = "Starting"
 # Only what shows tasks is drawn again, not a point cloud beside it.
 SHOWN_IN = {("VIEW_3D", "UI"), ("SEQUENCE_EDITOR", "UI"), ("PREFERENCES", "WINDOW")}
@@ -120,6 +121,7 @@ def in_thread(work: Callable[[], Result]) -> Steps[Result]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    thread.join(BRIEF_S)
     while thread.is_alive():
         yield
     if "error" in outcome:

@@ -6,6 +6,7 @@ import bpy
 from bpy.props import EnumProperty
 
 from ..backend.sonic4d.materials import MATERIALS, WALLS
+from . import live
 
 ITEMS = tuple(
     (name, name.replace("_", " ").capitalize(), material.source)
@@ -23,6 +24,7 @@ class SONIC4D_WallSettings(bpy.types.PropertyGroup):
             description=f"What the {wall} of the room is made of",
             items=ITEMS,
             default=_DEFAULTS.get(wall, "plastered_brick"),
+            update=live.edited,
         )
         for wall in WALLS
     }

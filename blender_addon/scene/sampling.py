@@ -13,8 +13,10 @@ from typing import TypeVar
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ...backend.sonic4d.protocol import Sonic4DError
+from .. import compat
 
 Result = TypeVar("Result")
 
@@ -54,7 +56,8 @@ def sample(
 
     Raises `Sonic4DError` where the scene or an object is removed meanwhile.
     """
-    rows = np.empty((len(uids), len(frames), 17))
+    matrices: list[list[Matrix]] = [[] for _ in uids]
+    levels: list[list[float]] = [[] for _ in uids]
     done = 0
     while done < len(frames):
         deadline = time.perf_counter() + slice_s
@@ -63,16 +66,16 @@ def sample(
             while done < len(frames) and time.perf_counter() < deadline:
                 temporary.frame_set(frames[done])
                 graph = temporary.view_layers[0].depsgraph
-                for row, item in zip(rows, objects, strict=True):
+                for places, volumes, item in zip(matrices, levels, objects, strict=True):
                     evaluated = item.evaluated_get(graph)
-                    row[done, :16] = np.array(evaluated.matrix_world).ravel()
-                    row[done, 16] = _level(evaluated)
+                    places.append(evaluated.matrix_world.copy())
+                    volumes.append(_level(evaluated))
                 done += 1
         if done < len(frames):
             yield
     return {
-        uid: Samples(row[:, :16].reshape(-1, 4, 4), row[:, 16])
-        for uid, row in zip(uids, rows, strict=True)
+        uid: Samples(compat.as_array(places), np.array(volumes))
+        for uid, places, volumes in zip(uids, matrices, levels, strict=True)
     }
 
 

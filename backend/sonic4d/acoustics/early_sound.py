@@ -34,6 +34,7 @@ Float32 = npt.NDArray[np.float32]
 
 PIECE = 256 * BLOCK  # samples rendered at a time
 _EARLIEST_S = LONGEST_ITD_S  # the near ear hears before the head's centre would
+_BLOCKS_KEPT = 80  # for a render after an edit (`adopt`): of about a megabyte each
 _ROUNDED_UP = 64  # samples that `add_paths` may read beyond what it needs
 
 
@@ -77,13 +78,21 @@ class EarlySound:
         travel = math.ceil((scene.longest_m / SPEED_OF_SOUND + _EARLIEST_S) * rate_hz)
         self._history = travel + _ROUNDED_UP
         at_once = math.ceil((self.lead + self._history) / PIECE) + 2
-        self._blocks = Remembered(self._filtered_block, len(sound) * (at_once + thread_count()))
+        needed = len(sound) * (at_once + thread_count())
+        self._blocks = Remembered(self._filtered_block, max(needed, _BLOCKS_KEPT))
         self._bank = None if receiver.basis is None else FilterBank(receiver.basis[None])
 
     def knots_s(self, number: int) -> Array:
         """Times of a piece's knots: one block apart, from one before what the filters keep to one after the end."""
         knots = (PIECE + self.lead) // BLOCK + 3
         return (number * PIECE - self.lead + (np.arange(knots) - 1) * BLOCK) / self._rate_hz
+
+    def adopt(self, before: EarlySound) -> None:
+        """Take over what the same sound (sources of the same signals) has been filtered to for another render."""
+        if self._coloured == before._coloured and all(
+            bank.equals(before._filters[coloured]) for coloured, bank in self._filters.items()
+        ):
+            self._blocks = before._blocks
 
     def hear(
         self, number: int, listening: Sequence[Listening], check: Callable[[], None]

@@ -136,6 +136,14 @@ class Pieces:
             self._sent_piece,
         )
 
+    def adopt(self, before: Pieces) -> None:
+        """Take over intermediate results of a render of the same signals, where they are the same."""
+        if self._scene.directivities != before._scene.directivities:
+            return
+        self._early.adopt(before._early)
+        if self._late is not None and before._late is not None:
+            self._late.adopt(before._late)
+
     def render(self, first: int, last: int) -> Iterator[Float32]:
         """Pieces number `first` to `last` (exclusive), (channels, PIECE) each: the same whatever else is rendered."""
         numbers = range(first, last)

@@ -26,6 +26,10 @@ from .tail import late_share, make_tail
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
+_FIELDS_KEPT = (
+    80  # for a render after an edit (`adopt`): of a quarter of a megabyte each at first order
+)
+
 
 class LateField:
     """One room's late field for one receiver, in pieces of `piece` samples, each a function of its number alone.
@@ -62,8 +66,13 @@ class LateField:
         self._piece, self._lead, self._sent = piece, lead, sent
         self._decoder = FilterBank(receiver.late) if taps > 1 else None
         self._gains = receiver.late[..., 0]
-        self._fields = Remembered(self._field, thread_count() + 2)
+        self._fields = Remembered(self._field, max(thread_count() + 2, _FIELDS_KEPT))
         self._spectrum = Remembered(self._sent_spectrum, len(self._spectra) + thread_count() + 2)
+
+    def adopt(self, before: LateField) -> None:
+        """Take over what the same sound has become in the same room for another render."""
+        if self._spectra is before._spectra and self._piece == before._piece:
+            self._fields = before._fields
 
     def hear(self, number: int, axes: Array, gains: Array) -> Float32:
         """Piece (channels, piece) number `number`.

@@ -20,7 +20,6 @@ from . import scratch
 from .early_sound import PIECE
 from .hifi import Pieces
 from .image_source import SPEED_OF_SOUND
-from .receivers import Receiver
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -34,8 +33,7 @@ _REACH_FRAMES = 4  # how far a changed frame bends the curve through its neighbo
 class _Kept:
     shot: Shot
     sound: list[Float32]
-    bounds: tuple[object, ...]
-    receiver: Receiver
+    pieces: Pieces
     audio: Float32
 
 
@@ -48,6 +46,8 @@ def render_hifi_again(shot: Shot, signals: Sequence[Float32], monitor: Monitor) 
     needed = np.ones(pieces.count, np.bool_)
     output = scratch.zeros((pieces.channels, pieces.sample_count))
     for before in list(_kept):
+        if _same(before.sound, signals):
+            pieces.adopt(before.pieces)
         found = _changed(before, shot, signals, pieces)
         if found is not None and found.sum() < needed.sum():
             needed = found
@@ -59,13 +59,17 @@ def render_hifi_again(shot: Shot, signals: Sequence[Float32], monitor: Monitor) 
             start = number * PIECE
             output[:, start : start + PIECE] = piece[:, : pieces.sample_count - start]
     if output.nbytes + sum(signal.nbytes for signal in signals) < _MAX_KEPT_BYTES:
-        _kept.append(_Kept(shot, list(signals), pieces.bounds, pieces.receiver, output.copy()))
+        _kept.append(_Kept(shot, list(signals), pieces, output.copy()))
     return output
 
 
 def forget() -> None:
     """Keep nothing of what was rendered."""
     _kept.clear()
+
+
+def _same(before: Sequence[Float32], now: Sequence[Float32]) -> bool:
+    return len(before) == len(now) and all(map(np.array_equal, before, now))
 
 
 def _runs(needed: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -78,9 +82,9 @@ def _changed(
     before: _Kept, shot: Shot, signals: Sequence[Float32], pieces: Pieces
 ) -> npt.NDArray[np.bool_] | None:
     """Which pieces can sound different, (pieces.count,); None if all of them."""
-    if _setting(before.shot) != _setting(shot) or before.bounds != pieces.bounds:
+    if _setting(before.shot) != _setting(shot) or before.pieces.bounds != pieces.bounds:
         return None
-    if before.receiver is not pieces.receiver or before.audio.shape != (
+    if before.pieces.receiver is not pieces.receiver or before.audio.shape != (
         pieces.channels,
         pieces.sample_count,
     ):

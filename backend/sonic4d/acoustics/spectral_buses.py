@@ -143,6 +143,9 @@ class BusFilters:
         phases = responses.reshape(self.count, -1, OVERSAMPLING).transpose(0, 2, 1)
         self._spectra = fft.rfft(phases, self._size).astype(np.complex64)
 
+    def equals(self, other: BusFilters) -> bool:
+        return self.block == other.block and np.array_equal(self._spectra, other._spectra)
+
     def __call__(self, sound: Float32) -> Float32:
         """Sound (block + 2 half,) -> (buses, OVERSAMPLING, block): oversampled sample n at [:, n % 4, n // 4]."""
         spectrum = fft.rfft(sound, self._size)
