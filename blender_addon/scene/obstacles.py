@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import bpy
 import numpy as np
 
 from ...backend.sonic4d.files import new_file
-from .sampling import bare_scene
+from .sampling import bare_scene, objects_of, scene_of
 from .units import metres_per_unit
 
 _MOST_FACES = 10_000
@@ -22,42 +24,62 @@ _DIGITS = 6  # see `shot`
 
 @dataclass(frozen=True)
 class Obstacle:
-    """An obstacle of shot.json, its arrays (n, 3) still in memory."""
+    """A mesh in the way: vertices (n, 3) in metres, world axes, and triangles (m, 3)."""
 
-    description: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    name: str
+    material: str
+    vertices: np.ndarray
+    faces: np.ndarray
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha1(repr(self.description).encode(), usedforsecurity=False)
-        for array in self.arrays.values():
-            digest.update(array.tobytes())
+        digest = hashlib.sha1(repr((self.name, self.material)).encode(), usedforsecurity=False)
+        digest.update(self.vertices.tobytes())
+        digest.update(self.faces.tobytes())
         return digest.hexdigest()
 
     def in_folder(self, folder: Path) -> dict[str, Any]:
         """For a shot.json in `folder`, beside which the arrays are put. Raises `Sonic4DError`."""
         file = folder / "occluders" / f"{self.fingerprint()[:16]}.npz"
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with new_file(file) as path:
-                np.savez(path, **self.arrays)
-        return {**self.description, "file": file.relative_to(folder).as_posix()}
+        entry = {
+            "name": self.name,
+            "material": self.material,
+            "file": file.relative_to(folder).as_posix(),
+        }
+        if len(self.faces) <= _MOST_FACES:
+            _write_once(file, lambda: {"vertices": self.vertices, "faces": self.faces})
+            return {**entry, "kind": "triangles"}
+        low = self.vertices.min(axis=0)
+        size_m = float(np.ptp(self.vertices, axis=0).max())
+        cell_m = max(_THINNEST_M, size_m / _CELLS_ACROSS)
+        _write_once(file, lambda: {"cells": filled_cells(self.vertices, self.faces, cell_m)})
+        return {**entry, "kind": "voxels", "cell_m": cell_m, "origin": low.tolist()}
 
 
-def obstacles(scene: bpy.types.Scene) -> list[Obstacle]:
-    """The meshes of the scene's obstacle collection, evaluated at its first frame: they stand still."""
-    items = obstacle_objects(scene)
-    if not items:
-        return []
-    found = []
-    metres = metres_per_unit(scene)
-    with bare_scene(scene, items) as temporary:
-        temporary.frame_set(scene.frame_start)
-        graph = temporary.view_layers[0].depsgraph
-        for item in items:
-            vertices, faces = _triangles(item.evaluated_get(graph))
-            if len(faces):
-                vertices = (vertices * metres).round(_DIGITS)
-                found.append(_obstacle(item.name, item.sonic4d.obstacle_material, vertices, faces))
+def _write_once(file: Path, arrays: Callable[[], dict[str, np.ndarray]]) -> None:
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(file) as path:
+            np.savez(path, **arrays())
+
+
+def obstacles(scene_uid: int, slice_s: float) -> Generator[None, None, list[Obstacle]]:
+    """The meshes of the scene's obstacle collection, evaluated at its first frame: they stand still.
+
+    Yields after a mesh whenever `slice_s` seconds have gone by. Raises `Sonic4DError` where one is removed meanwhile.
+    """
+    found: list[Obstacle] = []
+    deadline = time.perf_counter() + slice_s
+    for uid in [item.session_uid for item in obstacle_objects(scene_of(scene_uid))]:
+        if time.perf_counter() > deadline:
+            yield
+            deadline = time.perf_counter() + slice_s
+        scene, (item,) = scene_of(scene_uid), objects_of([uid])
+        with bare_scene(scene, [item]) as temporary:
+            temporary.frame_set(scene.frame_start)
+            vertices, faces = _triangles(item.evaluated_get(temporary.view_layers[0].depsgraph))
+        if len(faces):
+            places = (vertices * metres_per_unit(scene)).round(_DIGITS)
+            found.append(Obstacle(item.name, item.sonic4d.obstacle_material, places, faces))
     return found
 
 
@@ -86,17 +108,6 @@ def _triangles(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
         item.to_mesh_clear()
     matrix = np.array(item.matrix_world)
     return places.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3], corners.reshape(-1, 3)
-
-
-def _obstacle(name: str, material: str, vertices: np.ndarray, faces: np.ndarray) -> Obstacle:
-    description = {"name": name, "material": material}
-    if len(faces) <= _MOST_FACES:
-        arrays = {"vertices": vertices, "faces": faces}
-        return Obstacle({**description, "kind": "triangles"}, arrays)
-    low = vertices.min(axis=0)
-    cell_m = max(_THINNEST_M, float(np.ptp(vertices, axis=0).max()) / _CELLS_ACROSS)
-    grid = {"kind": "voxels", "cell_m": cell_m, "origin": low.tolist()}
-    return Obstacle({**description, **grid}, {"cells": filled_cells(vertices, faces, cell_m)})
 
 
 def filled_cells(vertices: np.ndarray, faces: np.ndarray, cell_m: float) -> np.ndarray:

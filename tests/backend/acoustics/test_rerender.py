@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.transform import Rotation
 from sonic4d.acoustics import rerender
-from sonic4d.acoustics.early_sound import PIECE
+from sonic4d.acoustics.early_sound import PIECE, EarlySound
 from sonic4d.acoustics.hifi import Pieces, render_hifi, stream_hifi
 from sonic4d.acoustics.rerender import render_hifi_again
 from sonic4d.directivity import Directivity
@@ -136,6 +136,34 @@ def test_what_changes_everything_is_rendered_anew(
     changed = change(shot)
     found, _ = again(changed, sound)
     assert found.tobytes() == render_hifi(changed, [sound], SILENT).tobytes()
+
+
+def test_what_a_sound_was_filtered_to_is_kept(
+    walk: MakeShot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same sound, wherever its source goes; the room it is in colours it, and so does its own directivity."""
+    filtered: list[tuple[int, int]] = []
+    block = EarlySound._filtered_block
+    monkeypatch.setattr(
+        EarlySound,
+        "_filtered_block",
+        lambda self, place: (filtered.append(place), block(self, place))[1],
+    )
+    shot = walk()
+    sound = noise(shot)
+    again(shot, sound)
+    other_place = moved(shot, slice(None), (0.5, 0.1, 0))
+    other_room = replace(other_place, room=replace(other_place.room, materials={"all": "brick"}))
+    source = replace(other_room.sources[0], directivity=Directivity("cardioid"))
+    for edited, is_kept in (
+        (other_place, True),
+        (other_room, False),
+        (replace(other_room, sources=(source,)), False),
+    ):
+        filtered.clear()
+        audio, _ = again(edited, sound)
+        assert (not filtered) == is_kept
+        np.testing.assert_array_equal(audio, render_hifi(edited, [sound], SILENT))
 
 
 def test_any_pieces_are_those_of_the_whole(walk: MakeShot) -> None:
