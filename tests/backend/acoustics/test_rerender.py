@@ -155,7 +155,8 @@ def test_what_a_sound_was_filtered_to_is_kept(
     sound = noise(shot)
     again(shot, sound)
     other_place = moved(shot, slice(None), (0.5, 0.1, 0))
-    other_room = replace(other_place, room=replace(shot.room, materials={"all": "brick"}))
+    walls = replace(shot.room, materials={"all": "curtain"}, rt60_s=None)
+    other_room = replace(other_place, room=walls)
     for edited, is_kept in ((other_place, True), (other_room, False)):
         filtered.clear()
         audio, _ = again(edited, sound)
