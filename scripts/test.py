@@ -14,6 +14,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,18 +51,26 @@ def say(message: str) -> None:
 
 
 def suites() -> list[Suite]:
-    backend = environments.backend(say, "demo", "test")
-    experts = environments.experts(say)
+    """Every suite, its environment made: the backend's and Blender's at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(
+            lambda: (environments.backend(say, "demo", "test"), environments.experts(say))
+        )
+        bpy = {version: environments.bpy(version, say) for version in environments.BLENDER_PYTHONS}
+        browser = environments.browser(say)
+        backend, experts = made.result()
     pythons = {"SONIC4D_BACKEND_PYTHON": str(backend), "SONIC4D_EXPERTS_PYTHON": str(experts)}
-    blenders = []
-    renderer = None
-    for version, python_version in environments.BLENDER_PYTHONS.items():
-        python = environments.bpy(version, say)
-        renderer = python or renderer
-        missing = "" if python else f"Python {python_version} was not found"
-        folders = ("tests/addon", "tests/package")
-        blenders.append(Suite(f"Blender {version}", folders, python, missing, pythons))
-    browser = environments.browser(say)
+    blenders = [
+        Suite(
+            f"Blender {version}",
+            ("tests/addon", "tests/package"),
+            python,
+            f"Python {environments.BLENDER_PYTHONS[version]} was not found",
+            pythons,
+        )
+        for version, python in bpy.items()
+    ]
+    renderer = next((python for python in reversed(bpy.values()) if python), None)
     programs = zip(("SONIC4D_CHROMIUM", "SONIC4D_CHROMEDRIVER"), browser or (), strict=False)
     return [
         Suite("backend", ("tests/backend",), backend),
