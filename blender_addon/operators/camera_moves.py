@@ -19,7 +19,8 @@ class SONIC4D_OT_make_shot_camera(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         bundle = context.scene.sonic4d.bundle
-        return bundle is not None and bundle.sonic4d.source_camera is not None
+        camera = bundle.sonic4d.source_camera if bundle else None
+        return camera is not None and camera.type == "CAMERA"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         camera = new_shot_camera(context.scene, context.scene.sonic4d.bundle)

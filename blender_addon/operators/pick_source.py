@@ -77,7 +77,7 @@ class SONIC4D_OT_pick_source(bpy.types.Operator):
             return _loaded(path) if path else None
         bundle = scene.sonic4d.bundle
         camera = bundle.sonic4d.source_camera if bundle else None
-        images = camera.data.background_images if camera else ()
+        images = camera.data.background_images if camera and camera.type == "CAMERA" else ()
         return next((image.clip for image in images if image.clip), None)
 
     def _end(self, context: bpy.types.Context, result: set[str]) -> set[str]:

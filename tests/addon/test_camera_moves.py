@@ -177,3 +177,10 @@ def test_the_buttons_wait_for_what_they_need(root: bpy.types.Object) -> None:
     assert not bpy.ops.sonic4d.apply_move.poll()
     bpy.ops.sonic4d.remove_bundle()
     assert not bpy.ops.sonic4d.make_shot_camera.poll()
+
+
+def test_what_is_no_camera_is_none_to_start_from(camera: bpy.types.Object) -> None:
+    """A script may name any object."""
+    bpy.context.scene.sonic4d.bundle.sonic4d.source_camera = bpy.data.objects["bird"]
+    assert not bpy.ops.sonic4d.make_shot_camera.poll()
+    assert not bpy.ops.sonic4d.apply_move.poll()
