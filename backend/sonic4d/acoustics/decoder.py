@@ -2,8 +2,8 @@
 
 Below the frequency up to which an order can carry what a head hears, the decoder is the least-squares fit of the head's
 responses, times and all. Above, it fits their magnitudes only, with the phases that come nearest to the bin below
-(Schörkhuber, Zaunschirm and Höldrich, DAGA 2018). Then both ears' levels and coherence in a diffuse field are made the
-head's own (Vilkamo, Bäckström and Kuntz, JAES 61, 2013).
+(Schörkhuber, Zaunschirm and Höldrich, DAGA 2018); what is quiet counts more than its energy would. Then both ears'
+levels and coherence in a diffuse field are made the head's own (Vilkamo, Bäckström and Kuntz, JAES 61, 2013).
 """
 
 from __future__ import annotations
@@ -84,8 +84,11 @@ def decoding_filters(order: int, hrtf: Hrtf) -> Array:
     for bin_ in range(1, len(decoders)):
         if hrtf.frequencies_hz[bin_] > highest_hz:
             heard = waves @ decoders[bin_ - 1].T
-            wanted = np.abs(responses[..., bin_]) * np.exp(1j * np.angle(heard))
-            decoders[bin_] = (fit @ wanted).T
+            level = np.abs(responses[..., bin_])
+            wanted = level * np.exp(1j * np.angle(heard))
+            counting = waves.T / np.sqrt(np.maximum(level.T, 1e-6 * level.max()))[:, None]
+            found = np.linalg.solve(counting @ waves, counting @ wanted.T[..., None])
+            decoders[bin_] = found[..., 0]
     decoders = _with_diffuse_field(decoders, responses)
     decoders[[0, -1]] = np.abs(decoders[[0, -1]]) * np.sign(decoders[[0, -1]].real)
     filters = np.roll(fft.irfft(decoders, size, axis=0), size // 2, axis=0)

@@ -3,7 +3,8 @@
 Every measured response becomes a logarithmic magnitude and an onset time; both are interpolated on a triangulation of
 the measured directions, the diffuse-field average is taken out, and a minimum-phase response is made. The responses of
 all directions are then sums of a few fixed filters: h(u) = sum_p w_p(u) V_p, so that a moving sound needs moving
-weights and no moving filters.
+weights and no moving filters. In the measured directions, the level of each octave at each ear and the time between the
+ears are the measured ones (but for the diffuse-field average).
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
-from scipy.spatial import ConvexHull, QhullError
 
 from ..files import new_file
+from ..materials import OCTAVES_HZ
 from ..protocol import Sonic4DError
 from . import sphere_table
+from .head_filters import fine_size, make_head_filters, minimum_phase, octave_bins
 from .sofa import HrirSet, read_kemar, read_sofa
+from .triangulation import Triangulation
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -32,13 +35,16 @@ Float32 = npt.NDArray[np.float32]
 COMPONENTS = 20
 LONGEST_ITD_S = 0.002
 _STEP_DEG = sphere_table.MEASURED_STEP_DEG
-_VERSION = 8  # of the tables below: a change makes cached ones invalid
+_VERSION = 9  # of the tables below: a change makes cached ones invalid
 _LOWEST_HZ, _HIGHEST_HZ = 250.0, 20_000.0  # outside, loudspeakers are measured rather than heads
 _ONSET_HZ = (1500.0, 2500.0)  # fades out; higher, the onset jumps between the waves around the head
 _ONSET_UPSAMPLING = 8
-_POLE_GAP = np.cos(np.radians(15))
-_LOW_HZ, _LOW_EMPHASIS = 2000.0, 1.5
-_RING = np.radians(7)
+# How much detail there is in a circle: where a moving tone would sound rough, less than between measured directions.
+_WEIGHT_PERIODS = (35,) * 6 + (48,) * (COMPONENTS - 6)
+_ONSET_PERIODS = 30
+_ITD_HZ = (200.0, 1200.0, 1800.0)  # from, and from where to where it fades out
+_LOW_HZ = np.arange(_ITD_HZ[0], _ITD_HZ[2], 12)
+_LAGS_S = np.arange(-100, 101) * 5e-6
 _BATCH_VALUES = 1 << 18
 
 
@@ -89,46 +95,68 @@ def _load(path: Path | None, modified_ns: int, rate_hz: int) -> Hrtf:
 
 
 def make_hrtf(measured: HrirSet, rate_hz: int) -> Hrtf:
-    """Make the tables of a measured set (about 2 seconds)."""
+    """Make the tables of a measured set (about 3 seconds)."""
     fft_size = 1 << int(np.ceil(np.log2(rate_hz / 48)))
     frequencies = np.arange(fft_size // 2 + 1) * (rate_hz / fft_size)
-    log_magnitudes, onsets = magnitudes_and_onsets(measured, frequencies)
-    directions, log_magnitudes, onsets = close_poles(measured.directions, log_magnitudes, onsets)
-    corners, shares = triangulate(directions, sphere_table.grid_directions(_STEP_DEG))
-    log_magnitudes = np.einsum("nk,nkef->nef", shares, log_magnitudes[corners])
-    onsets = np.einsum("nk,nke->ne", shares, onsets[corners])
+    grid = sphere_table.grid_directions(_STEP_DEG)
+    areas = sphere_table.grid_areas(_STEP_DEG)
+    head = Triangulation(measured.directions, grid)
+    log_magnitudes, onsets_s = magnitudes_and_onsets(measured, frequencies)
+    log_magnitudes = head.closed(log_magnitudes)
+    diffuse = np.einsum("n,nef->f", areas / 2, np.exp(2 * head.spread(log_magnitudes)))
+    log_magnitudes -= 0.5 * np.log(diffuse)
+    octaves_hz = _octaves_hz(min(rate_hz, measured.rate_hz))
+    levels, lags_s = _levels_and_lags(measured, onsets_s, frequencies, diffuse, octaves_hz)
+    levels = head.closed(levels)
 
-    if np.abs(onsets[:, 0] - onsets[:, 1]).max() > LONGEST_ITD_S:
+    taps = max(32, 8 * round(rate_hz / 3000))
+    between = minimum_phase(head.spread(log_magnitudes), taps)
+    filters = make_head_filters(between, areas, COMPONENTS, rate_hz, octaves_hz)
+    weights = filters.weights(minimum_phase(log_magnitudes, taps), levels)
+    lags_s -= _lags_s(weights[: len(lags_s)] @ filters.basis, rate_hz)
+    onsets_s = head.closed(onsets_s + lags_s[:, None] / 2 * [1, -1])
+    if np.abs(np.diff(onsets_s)).max() > LONGEST_ITD_S:
         raise Sonic4DError(
             "bad_hrtf",
             "The ears of this head hear more than 2 ms apart.",
             'Use another SOFA file, or the packaged set "kemar".',
         )
+    onsets_s -= (areas @ head.spread(onsets_s)).mean()
+    grid_weights = filters.weights(between, head.spread(levels))
+    table = sphere_table.make_table_through(
+        _joined(grid_weights, head.spread(onsets_s)),
+        head.spread,
+        head.directions,
+        _joined(weights, onsets_s),
+        np.array((*2 * _WEIGHT_PERIODS, *2 * (_ONSET_PERIODS,))),
+    )
 
-    areas = sphere_table.grid_areas(_STEP_DEG)
-    onsets -= (areas @ onsets).mean()
-    diffuse = np.einsum("n,nef->f", areas / 2, np.exp(2 * log_magnitudes))
-    log_magnitudes -= 0.5 * np.log(diffuse)
-    taps = max(32, 8 * round(rate_hz / 3000))
-    responses = minimum_phase(log_magnitudes, taps)
-    basis, weights = _basis(responses, areas, rate_hz)
-
-    spectra = fft.rfft(responses, fft_size) * np.exp(-2j * np.pi * frequencies * onsets[..., None])
+    heard = sphere_table.read_table(table, grid)
+    responses = heard[:, :-2].reshape(-1, 2, COMPONENTS) @ filters.basis
+    late = np.exp(-2j * np.pi * frequencies * heard[:, -2:, None])
+    spectra = fft.rfft(responses, fft_size) * late
     power = np.einsum("n,nef->ef", areas, np.abs(spectra) ** 2)
     cross = np.einsum("n,nf->f", areas, (spectra[:, 0] * spectra[:, 1].conj()).real)
     return Hrtf(
         rate_hz,
-        basis.astype(np.float32),
-        _table(weights.reshape(len(weights), -1)).astype(np.float32),
-        _table(onsets),
+        filters.basis.astype(np.float32),
+        table[..., :-2].astype(np.float32),
+        np.ascontiguousarray(table[..., -2:]),
         frequencies,
         power,
         cross / np.sqrt(power[0] * power[1]),
     )
 
 
-def _table(values: Array) -> Array:
-    return sphere_table.make_table(sphere_table.smoothed(values))
+def _octaves_hz(rate_hz: float) -> list[float]:
+    """Middles of the octaves in which levels are held."""
+    highest_hz = min(_HIGHEST_HZ, 0.45 * rate_hz) / 2**0.5
+    return [middle_hz for middle_hz in OCTAVES_HZ if _LOWEST_HZ <= middle_hz <= highest_hz]
+
+
+def _joined(weights: Array, onsets_s: Array) -> Array:
+    """(n, 2, COMPONENTS) and (n, 2) -> (n, 2 * COMPONENTS + 2)."""
+    return np.hstack((weights.reshape(len(weights), -1), onsets_s))
 
 
 def magnitudes_and_onsets(measured: HrirSet, frequencies_hz: Array) -> tuple[Array, Array]:
@@ -173,72 +201,52 @@ def _peak(values: Array) -> Array:
     return top[..., 0] + 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-30)
 
 
-def minimum_phase(log_magnitudes: Array, taps: int) -> Array:
-    """Minimum-phase responses (..., taps) of log magnitudes (..., size / 2 + 1), by the real cepstrum.
-
-    The last eighth fades out.
-    """
-    size = 2 * (log_magnitudes.shape[-1] - 1)
-    cepstrum = fft.irfft(log_magnitudes, size)
-    cepstrum[..., 1 : size // 2] *= 2
-    cepstrum[..., size // 2 + 1 :] = 0
-    responses = fft.irfft(np.exp(fft.rfft(cepstrum)), size)[..., :taps]
-    fade = taps // 8
-    responses[..., -fade:] *= np.cos(np.linspace(0, np.pi / 2, fade)) ** 2
-    return responses
-
-
-def close_poles(directions: Array, *values: Array) -> tuple[Array, ...]:
-    """Where nothing was measured around a pole, the mean of what is nearest to it stands in: appended to all arrays."""
-    for pole in (np.array([[0, 0, 1.0]]), np.array([[0, 0, -1.0]])):
-        nearness = directions @ pole[0]
-        if nearness.max() < _POLE_GAP:
-            ring = np.arccos(nearness) < np.arccos(nearness.max()) + _RING
-            values = tuple(np.vstack((value, value[ring].mean(axis=0)[None])) for value in values)
-            directions = np.vstack((directions, pole))
-    return directions, *values
-
-
-def triangulate(measured: Array, wanted: Array) -> tuple[npt.NDArray[np.int64], Array]:
-    """Which 3 of the measured unit vectors (n, 3) surround each wanted one (m, 3): indices and shares (m, 3).
-
-    Raises `Sonic4DError` if the measured directions don't surround the head.
-    """
-    try:
-        hull = ConvexHull(measured)
-    except (QhullError, ValueError):
-        hull = None
-    if hull is None or (hull.equations[:, 3] > -0.1).any():
-        raise Sonic4DError(
-            "bad_hrtf",
-            "This head was measured on one side only; sound can come from everywhere.",
-            'Use a set that covers the whole circle, or the packaged set "kemar".',
-        )
-    faces = hull.simplices
-    inverse = np.linalg.inv(measured[faces].transpose(0, 2, 1))
-    corners = np.empty((len(wanted), 3), dtype=np.int64)
-    shares = np.empty((len(wanted), 3))
-    for n, direction in enumerate(wanted):
-        inside = inverse @ direction
-        best = np.argmax(inside.min(axis=1))
-        corners[n] = faces[best]
-        shares[n] = np.maximum(inside[best], 0)
-    return corners, shares / shares.sum(axis=1, keepdims=True)
+def _levels_and_lags(
+    measured: HrirSet,
+    onsets_s: Array,
+    frequencies_hz: Array,
+    diffuse: Array,
+    octaves_hz: list[float],
+) -> tuple[Array, Array]:
+    """Natural logarithms of the mean energies in octaves (n, 2, octaves) and `interaural_lags_s` (n,) when the onsets are
+    taken out, of the measured responses over the diffuse-field energies (bins,) at `frequencies_hz`."""
+    responses = measured.impulse_responses
+    count = len(responses)
+    size = fine_size(measured.rate_hz, 2 * responses.shape[2])
+    own_hz = fft.rfftfreq(size, 1 / measured.rate_hz)
+    equaliser = np.exp(-0.5 * np.interp(own_hz, frequencies_hz, np.log(diffuse)))
+    bins = octave_bins(own_hz, octaves_hz)
+    levels, lags_s = np.empty((count, 2, len(bins))), np.empty(count)
+    late_s = onsets_s - measured.delays_s
+    step = max(1, _BATCH_VALUES // size)
+    for start in range(0, count, step):
+        batch = slice(start, start + step)
+        spectra = fft.rfft(responses[batch], size) * equaliser
+        energy = np.abs(spectra) ** 2
+        floor = 1e-10 * energy.max(axis=-1, keepdims=True)
+        octaves = np.stack([energy[..., octave].mean(axis=-1) for octave in bins], axis=-1)
+        levels[batch] = np.log(np.maximum(octaves, floor))
+        spectra *= np.exp(2j * np.pi * own_hz * late_s[batch, :, None])
+        lags_s[batch] = interaural_lags_s(spectra, own_hz)
+    return levels, lags_s
 
 
-def _basis(responses: Array, areas: Array, rate_hz: int) -> tuple[Array, Array]:
-    """The COMPONENTS filters (COMPONENTS, taps) that all responses (n, 2, taps) are best made of, and weights
-    (n, 2, COMPONENTS). Low frequencies count more: they tell the time between the ears."""
-    rows = responses.reshape(-1, responses.shape[-1])
-    importance = np.repeat(areas, 2) / np.einsum("nt,nt->n", rows, rows) ** 0.75
-    size = 2 * rows.shape[1]
-    emphasis = 1 + _LOW_EMPHASIS / (1 + (fft.rfftfreq(size, 1 / rate_hz) / _LOW_HZ) ** 4)
-    emphasised = fft.irfft(fft.rfft(rows, size) * emphasis, size)
-    gram = np.einsum("n,ns,nt->st", importance, emphasised, emphasised, optimize=True)
-    weights = emphasised @ np.linalg.eigh(gram)[1][:, ::-1][:, :COMPONENTS]
-    balance = np.sqrt(importance)[:, None]
-    basis = np.linalg.lstsq(weights * balance, rows * balance, rcond=None)[0]
-    return basis, weights.reshape(*responses.shape[:2], -1)
+def _lags_s(responses: Array, rate_hz: float) -> Array:
+    """`interaural_lags_s` of responses (n, 2, taps)."""
+    time_s = np.arange(responses.shape[2])[:, None] / rate_hz
+    return interaural_lags_s(responses @ np.exp(-2j * np.pi * _LOW_HZ * time_s), _LOW_HZ)
+
+
+def interaural_lags_s(spectra: npt.NDArray[np.complex128], frequencies_hz: Array) -> Array:
+    """How much later the left ear hears, (n,), of spectra (n, 2, bins): where the ears' low frequencies correlate most,
+    up to 0.5 ms."""
+    lowest, full, highest = _ITD_HZ
+    band = (frequencies_hz > lowest) & (frequencies_hz < highest)
+    frequencies_hz = frequencies_hz[band]
+    cross = spectra[:, 0, band] * spectra[:, 1, band].conj()
+    cross *= np.clip((highest - frequencies_hz) / (highest - full), 0, 1)
+    correlation = cross @ np.exp(2j * np.pi * frequencies_hz[:, None] * _LAGS_S)
+    return np.interp(_peak(correlation.real), np.arange(len(_LAGS_S)), _LAGS_S)
 
 
 def _cache_folder() -> Path:

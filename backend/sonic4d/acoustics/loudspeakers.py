@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .hrtf import triangulate
+from .triangulation import triangulate
 
 Array = npt.NDArray[np.float64]
 # Azimuth (to the left) and elevation in degrees; None for a subwoofer's channel.

@@ -7,6 +7,7 @@ a moving sound could click.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ Float32 = npt.NDArray[np.float32]
 
 STEP_DEG = 2.5
 MEASURED_STEP_DEG = 5.0  # as close as heads are measured, and as quadrature needs
-_SMOOTH, _ROUGH = 24, 36
+_COARSE, _FADE = 18, 14  # periods in a circle
+_PASSES = 12
 _COLUMNS, _ROWS = round(360 / STEP_DEG), round(180 / STEP_DEG) + 1
 
 
@@ -43,23 +45,20 @@ def grid_areas(step_deg: float = STEP_DEG) -> Array:
     return np.repeat(band / azimuths, azimuths)
 
 
-def smoothed(values: Array) -> Array:
-    """Values (n, k) at `grid_directions(MEASURED_STEP_DEG)` -> values at `grid_directions()`, by Fourier series.
-
-    What changes from one measured direction to the next is left out, fading from `_SMOOTH` to `_ROUGH` periods in a
-    circle: fast motion would turn it into sound.
-    """
+def _smoothed(values: Array, periods: Array) -> Array:
+    """Values (n, k) at `grid_directions(MEASURED_STEP_DEG)` -> values at `grid_directions()`, by Fourier series of at most
+    so many periods (k,) in a circle, the last `_FADE` of which fade out."""
     torus = _torus(values, MEASURED_STEP_DEG)
     count = len(torus)
-    periods = np.abs(fft.fftfreq(count, 1 / count))
-    kept = np.cos(np.pi / 2 * np.clip((periods - _SMOOTH) / (_ROUGH - _SMOOTH), 0, 1)) ** 2
+    beyond = np.abs(fft.fftfreq(count, 1 / count))[:, None] - (periods - _FADE)
+    kept = np.cos(np.pi / 2 * np.clip(beyond / _FADE, 0, 1)) ** 2
     for axis in (0, 1):
-        spectrum = fft.fft(torus, axis=axis) * np.expand_dims(kept, (1 - axis, 2))
+        spectrum = fft.fft(torus, axis=axis) * np.expand_dims(kept, 1 - axis)
         torus = fft.ifft(spectrum, axis=axis).real
-    spike = fft.ifft(kept).real / kept.mean()
+    spike = fft.ifft(kept, axis=0).real / kept.mean(axis=0)
     for pole in (0, count // 2):  # one place, seen from all azimuths
         apart = torus[pole] - torus[pole].mean(axis=0)
-        torus -= np.roll(spike, pole)[:, None, None] * apart
+        torus -= np.roll(spike, pole, axis=0)[:, None] * apart
     for axis in (0, 1):
         torus = signal.resample(torus, _COLUMNS, axis=axis)
     return torus[:_ROWS].reshape(-1, torus.shape[2])
@@ -73,6 +72,26 @@ def make_table(values: Array) -> Array:
     rows = np.arange(-1, _ROWS + 1) % _COLUMNS
     columns = np.arange(-1, _COLUMNS + 2) % _COLUMNS
     return np.ascontiguousarray(torus[rows][:, columns])
+
+
+def make_table_through(
+    values: Array,
+    spread: Callable[[Array], Array],
+    directions: Array,
+    known: Array,
+    periods: Array,
+) -> Array:
+    """The table of a function that is about `known` (m, k) at `directions` (m, 3), and smooth between them: no more than so
+    many `periods` (k,) in a circle, as fast motion would turn them into sound.
+
+    values (n, k) at `grid_directions(MEASURED_STEP_DEG)` are where it begins, from which only the coarse is taken;
+    `spread` takes what is known at `directions` to there.
+    """
+    smooth = _smoothed(values, np.full(len(periods), _COARSE))
+    for _ in range(_PASSES):
+        missing = known - read_table(make_table(smooth), directions)
+        smooth += _smoothed(spread(missing), periods)
+    return make_table(smooth)
 
 
 def _torus(values: Array, step_deg: float) -> Array:
