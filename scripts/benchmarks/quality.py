@@ -201,8 +201,9 @@ def _reverberation() -> Table:
             rows.append((" x ".join(f"{m:g}" for m in size_m), rt60_s, *mean, float(worst)))
     columns = ("room m", "asked s", *(f"{f} Hz: off by %" for f in _OCTAVES_HZ), "worst place, %")
     note = (
-        "Mean over three places of source and listener; and how far off the worst of the places is in the worst octave. "
-        "In 0.2 s a large room's sound dies out within a few reflections, which is no even decay."
+        "Of the sound pressure at the listener's place. Mean over three places of source and listener; and how far off the "
+        "worst of the places is in the worst octave. In 0.2 s a large room's sound dies out within a few reflections, which "
+        "differ from place to place."
     )
     return Table("Reverberation time, hifi: T30 (ISO 3382)", columns, rows, note)
 

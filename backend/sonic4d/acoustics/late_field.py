@@ -16,12 +16,14 @@ import numpy.typing as npt
 from scipy import fft
 
 from ..compiled import njit
+from ..room import Room
 from .ambisonics import turns
-from .early_images import Walls
+from .early_images import Walls, make_images
 from .filter_bank import FilterBank
+from .hand_over import make_hand_over
 from .parallel import Remembered, thread_count
 from .receivers import Receiver
-from .tail import late_share, make_tail
+from .tail import make_tail
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -55,7 +57,8 @@ class LateField:
         self._spectra, self.length = _prepared(
             size_m,
             order,
-            tuple(walls.mean_log_reflection.tolist()),
+            walls.log_reflection.tobytes(),
+            walls.mean_log_reflection.tobytes(),
             walls.mean_free_path_m,
             (self._order + 1) ** 2,
             taps // 2,
@@ -124,7 +127,8 @@ class LateField:
 def _prepared(
     size_m: tuple[float, ...],
     order: int,
-    mean_log_reflection: tuple[float, ...],
+    log_reflection: bytes,
+    mean_log_reflection: bytes,
     mean_free_path_m: float,
     channels: int,
     decoder_delay: int,
@@ -137,9 +141,15 @@ def _prepared(
     The decoder's filters are symmetric about `decoder_delay`: the response starts that much earlier, as far as it is
     silent there.
     """
-    walls = Walls(np.zeros(0), np.array(mean_log_reflection), mean_free_path_m)
+    walls = Walls(
+        np.frombuffer(log_reflection).reshape(3, 2, 8),
+        np.frombuffer(mean_log_reflection),
+        mean_free_path_m,
+    )
     size = np.array(size_m)
-    response = make_tail(size, walls, *late_share(size, order, walls), channels, rate_hz, seed)
+    images = make_images(Room("shoebox", (0.0, 0.0, 0.0), size_m, 0.0, None), order)
+    hand_over = make_hand_over(size, images, walls)
+    response = make_tail(size, walls, hand_over, channels, rate_hz, seed)
     silent = int(np.argmax(np.abs(response).max(axis=0) > 0))
     response = response[:, min(silent, decoder_delay) :]
     partitions = math.ceil(response.shape[1] / piece)

@@ -1,8 +1,8 @@
 """Late reverberation: everything that reaches the listener after the first reflections, as one diffuse sound field.
 
 The field is a set of independent noises, the room-fixed Ambisonic channels of a diffuse field, that fade as fast as
-walls and air demand. Its energy is what the room's energy balance demands minus what the first reflections carry. It
-depends on the room alone, not on who moves where (`late_field` turns it into the listener's axes).
+walls and air demand. Its energy is what the room's energy balance demands minus what the first reflections carry
+(`hand_over`). It depends on the room alone, not on who moves where (`late_field` turns it into the listener's axes).
 """
 
 from __future__ import annotations
@@ -14,106 +14,119 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
-from scipy.ndimage import gaussian_filter1d, uniform_filter1d
-from scipy.stats import qmc
+from scipy.ndimage import uniform_filter1d
 
 from ..materials import OCTAVES_HZ
+from .decay import advance_s, bandwidth_hz, decays_per_s, octave_energy
 from .early_images import DECAY_60_DB, Walls
+from .hand_over import HandOver
 from .image_source import SPEED_OF_SOUND
 from .spectral_buses import PASSBAND
 
 Array = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-_REFERENCE_OCTAVE = 3  # 1 kHz
-_BINS = 130
-_HAND_OVER_PATHS = 17  # mean free paths until the first reflections are over
-_SMOOTHING_BINS = 4
-_PLACES = 24
-_NEAREST_WALL = 0.1  # of the room's side
 _HOP_S = 0.005
 _FRAMES_AT_ONCE = 256
+_CALIBRATED_HZ = OCTAVES_HZ[:6]  # above, the air alone makes the reverberation shorter
+_CALIBRATIONS = 2  # the second is for what octaves take of their neighbours
+_DECAY_STEPS = 160
+_ITERATIONS, _RELAXATION, _NEAR_ENOUGH = 10, 0.7, 0.002
+_MOST = 0.25  # of the decay: what may be added or taken away
 _EVEN_WAVES = 15.0  # periods of an octave's middle over which its noise is evened out
 _LEAST_EVEN_S = 0.02
 
 
-def late_share(size_m: Array, order: int, walls: Walls) -> tuple[Array, Array]:
-    """Expected share of the reflected energy that images beyond `order` carry: times in seconds and shares, (bins,).
-
-    The mean over sources and listeners all over the room (a Halton sequence).
-    """
-    reach_m = _HAND_OVER_PATHS * walls.mean_free_path_m
-    log_reflection = walls.mean_log_reflection[_REFERENCE_OCTAVE]
-    every, early = np.full(_BINS, 1e-12), np.zeros(_BINS)
-    places = qmc.Halton(6, scramble=False).random(_PLACES + 1)[1:].reshape(-1, 2, 3)
-    places = (_NEAREST_WALL + (1 - 2 * _NEAREST_WALL) * places) * size_m
-    for source, listener in places:
-        squared, reflections = np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
-        for axis in range(3):
-            steps = math.ceil(reach_m / size_m[axis]) + 1
-            cell = np.arange(-steps, steps + 1)
-            odd = cell % 2
-            place = (cell + odd) * size_m[axis] + (1 - 2 * odd) * source[axis]
-            shape = [1, 1, 1]
-            shape[axis] = -1
-            squared = squared + ((place - listener[axis]) ** 2).reshape(shape)
-            reflections = reflections + np.abs(cell).reshape(shape)
-        near = squared < reach_m**2
-        distance, reflections = np.sqrt(squared[near]), reflections[near]
-        energy = np.exp(2 * log_reflection * reflections) / np.maximum(distance, 0.1) ** 2
-        bins = (distance * (_BINS / reach_m)).astype(np.int64)
-        every += np.bincount(bins, energy, _BINS)
-        heard = reflections <= order
-        early += np.bincount(bins[heard], energy[heard], _BINS)
-    every, early = (gaussian_filter1d(e, _SMOOTHING_BINS, mode="constant") for e in (every, early))
-    # The source itself counts as early, so that nothing is late before the first reflections.
-    share = np.clip(1 - early / every, 0, 1)
-    share[:_SMOOTHING_BINS] = 0
-    share[-2 * _SMOOTHING_BINS :] = share[-2 * _SMOOTHING_BINS - 1]
-    return (np.arange(_BINS) + 0.5) * (reach_m / _BINS / SPEED_OF_SOUND), share
-
-
 def make_tail(
-    size_m: Array,
-    walls: Walls,
-    times_s: Array,
-    share: Array,
-    channels: int,
-    rate_hz: int,
-    seed: int,
+    size_m: Array, walls: Walls, hand_over: HandOver, channels: int, rate_hz: int, seed: int
 ) -> Float32:
-    """Impulse response of the late reverberation, (channels, samples), all channels alike in power (N3D); see `late_share`
-    for times and share.
+    """Impulse response of the late reverberation, (channels, samples), all channels alike in power (N3D).
 
-    A diffuse field's energy density after an impulse is c / (4 pi V) exp(-13.8 t / RT60) (Kuttruff, Room Acoustics,
-    5.1), in the scale where the direct sound has the amplitude 1 / (4 pi d). Independent noises are cut into short
-    overlapping frames, and every frame gets the spectrum that is left at its time.
+    Independent noises are cut into short overlapping frames, and every frame gets the spectrum that is left at its time.
+    Each channel's octaves are then made to fade a little faster or slower, so that with the first reflections' mean
+    energy their reverberation time, measured as ISO 3382-1 wants it, is the walls'.
     """
     hop = round(_HOP_S * rate_hz)
     size = fft.next_fast_len(4 * hop, real=True)
     frequencies = fft.rfftfreq(size, 1 / rate_hz)
-    decay_per_s = walls.decay_per_s(frequencies)
-    frames = math.ceil(DECAY_60_DB / decay_per_s.min() / _HOP_S)
-    time = np.arange(1, frames + 1)[:, None] * (hop / rate_hz)
+    octave = np.log2(np.maximum(frequencies, 1) / OCTAVES_HZ[0])
+    hats = np.array([np.interp(octave, np.arange(8), hat) for hat in np.eye(8)])
+    fading = walls.decay_per_s(frequencies)
+    frames = math.ceil(DECAY_60_DB / fading.min() / _HOP_S)
+    time = np.arange(1, frames + 1) * (hop / rate_hz)
     density = SPEED_OF_SOUND / (4 * np.pi * np.prod(size_m)) / rate_hz
-    level = np.sqrt(density * np.interp(time, times_s, share))
-    spectrum = level * np.exp(-decay_per_s / 2 * time) * (frequencies < PASSBAND * rate_hz)
-
-    window = np.hanning(2 * hop + 1)[:-1]
-    # The filters have zero phase: half of what they smear comes before a frame's beginning.
-    early = (size - 2 * hop) // 2
-    response = np.zeros((channels, early + frames * hop + size), np.float32)
+    share = np.array([np.interp(time, hand_over.times_s, late) for late in hand_over.late.T]).T
+    level = np.sqrt(density * (share @ hats)) * (frequencies < PASSBAND * rate_hz)
+    spectrum = level * np.exp(-fading / 2 * time[:, None])
+    response = np.empty((channels, (frames + 1) * hop), np.float32)
+    steps_s = np.linspace(0, response.shape[1] / rate_hz, _DECAY_STEPS + 1)
+    early = _early_energy(hand_over, steps_s) / rate_hz
     for channel, row in enumerate(response):
         noise = _even_noise((frames + 1) * hop, rate_hz, seed, channel)
-        cut = sliding_window_view(noise, 2 * hop)[::hop]
-        for start in range(0, frames, _FRAMES_AT_ONCE):
-            chosen = slice(start, start + _FRAMES_AT_ONCE)
-            noises = fft.rfft(cut[chosen] * window, size, workers=-1) * spectrum[chosen]
-            shaped = np.roll(fft.irfft(noises, size, workers=-1), early, axis=-1)
-            for frame, samples in enumerate(shaped):
-                place = (start + frame) * hop
-                row[place : place + size] += samples
-    return response[:, early : early + (frames + 1) * hop]
+        row[:] = _shaped(noise, spectrum, hop, size)
+        faster_per_s = np.zeros(len(_CALIBRATED_HZ))
+        for _ in range(_CALIBRATIONS):
+            faster_per_s += _correction_per_s(row, early, walls, steps_s, rate_hz)
+            tilt = np.exp(-(faster_per_s @ hats[: len(_CALIBRATED_HZ)]) / 2 * time[:, None])
+            row[:] = _shaped(noise, spectrum * tilt, hop, size)
+    return response
+
+
+def _shaped(noise: Array, spectrum: Array, hop: int, size: int) -> Float32:
+    """Noise (samples,) with the magnitudes spectrum (frames, bins) in frames of 2 `hop` samples, (samples,)."""
+    window = np.hanning(2 * hop + 1)[:-1]
+    cut = sliding_window_view(noise, 2 * hop)[::hop]
+    # The filters have zero phase: half of what they smear comes before a frame's beginning.
+    early = (size - 2 * hop) // 2
+    result = np.zeros(early + len(spectrum) * hop + size, np.float32)
+    for start in range(0, len(spectrum), _FRAMES_AT_ONCE):
+        chosen = slice(start, start + _FRAMES_AT_ONCE)
+        noises = fft.rfft(cut[chosen] * window, size, workers=-1) * spectrum[chosen]
+        shaped = np.roll(fft.irfft(noises, size, workers=-1), early, axis=-1)
+        for frame, samples in enumerate(shaped):
+            place = (start + frame) * hop
+            result[place : place + size] += samples
+    return result[early : early + len(noise)]
+
+
+def _early_energy(hand_over: HandOver, steps_s: Array) -> Array:
+    """Energy of the first reflections in octaves (octaves, places, n) between steps_s (n + 1,), of an impulse of the energy
+    1 / Hz."""
+    edges_s = np.append(0, hand_over.times_s + hand_over.times_s[0])
+    energy = np.empty((len(_CALIBRATED_HZ), len(hand_over.early), len(steps_s) - 1))
+    for octave, middle_hz in enumerate(_CALIBRATED_HZ):
+        heard_s = steps_s + advance_s(middle_hz)
+        for place, each in enumerate(hand_over.early[:, :, octave]):
+            passed = np.append(0, np.cumsum(each)) * 2 * bandwidth_hz(middle_hz)
+            energy[octave, place] = np.diff(np.interp(heard_s, edges_s, passed))
+    return energy
+
+
+def _correction_per_s(
+    response: Float32, early: Array, walls: Walls, steps_s: Array, rate_hz: int
+) -> Array:
+    """How much faster (octaves,) the late field (samples,) has to fade for the walls' reverberation time to be measured, in
+    the mean over places whose first reflections have the energy early (octaves, places, n) between steps_s (n + 1,)."""
+    size = fft.next_fast_len(len(response) + rate_hz // 10, real=True)
+    spectrum = fft.rfft(response.astype(np.float64), size)
+    wanted_per_s = walls.decay_per_s(_CALIBRATED_HZ)
+    faster_per_s = np.zeros(len(_CALIBRATED_HZ))
+    for octave, middle_hz in enumerate(_CALIBRATED_HZ):
+        if middle_hz > PASSBAND * rate_hz:
+            break
+        late = octave_energy(spectrum, size, rate_hz, middle_hz, steps_s)
+        most_per_s = _MOST * wanted_per_s[octave]
+        for _ in range(_ITERATIONS):
+            heard = early[octave] + late * np.exp(-faster_per_s[octave] * steps_s[1:])
+            measured_s = np.mean(1 / decays_per_s(heard, steps_s[1]))
+            if not measured_s:
+                break  # nothing reverberates
+            missing_per_s = wanted_per_s[octave] - 1 / measured_s
+            if abs(missing_per_s) < _NEAR_ENOUGH * wanted_per_s[octave]:
+                break
+            faster_per_s[octave] += _RELAXATION * missing_per_s
+            faster_per_s[octave] = np.clip(faster_per_s[octave], -most_per_s, most_per_s)
+    return faster_per_s
 
 
 @lru_cache(maxsize=32)

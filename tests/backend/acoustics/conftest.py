@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sonic4d.acoustics import hrtf, late_field
 from sonic4d.acoustics.early_images import make_walls
+from sonic4d.acoustics.hand_over import HandOver
 from sonic4d.acoustics.receivers import make_receiver
 from sonic4d.geometry.cameras import LOOKING_NORTH
 from sonic4d.monitor import SILENT
@@ -67,7 +68,8 @@ def late_response(monkeypatch: pytest.MonkeyPatch) -> Callable[..., np.ndarray]:
     the room's x axis, or else; as if there were no early reflections."""
 
     def respond(shot: Shot, axes: np.ndarray | None = None) -> np.ndarray:
-        monkeypatch.setattr(late_field, "late_share", lambda *_: (np.array([0.0, 1]), np.ones(2)))
+        alone = HandOver(np.array([0.0, 1]), np.zeros((1, 2, 8)), np.ones((2, 8)))
+        monkeypatch.setattr(late_field, "make_hand_over", lambda *_: alone)
         late_field._prepared.cache_clear()
         render = shot.render
         walls = make_walls(shot.room, SILENT)

@@ -45,28 +45,36 @@ def t30_s(responses: Array, centre_hz: float) -> float:
     return float(-60 / np.polyfit(fitted / RATE_HZ, level_db[fitted], 1)[0])
 
 
-@pytest.mark.parametrize("size", [(5.0, 4.0, 3.0), (8.0, 10.0, 3.0), (12.0, 9.0, 5.0)])
+@pytest.mark.parametrize(
+    "size", [(3.0, 2.5, 2.4), (5.0, 4.0, 3.0), (8.0, 10.0, 3.0), (12.0, 9.0, 5.0)]
+)
 @pytest.mark.parametrize("rt60_s", [0.2, 0.5, 1.0, 2.0])
 def test_the_reverberation_time_is_the_one_asked_for(
     make_shot: MakeShot, size: tuple[float, float, float], rt60_s: float
 ) -> None:
-    """In octaves from 250 Hz to 4 kHz, the mean over three places, as ISO 3382 wants it; each place within 12 %."""
+    """In octaves from 250 Hz to 4 kHz, of an omnidirectional microphone and with the mean over three places, as ISO 3382
+    wants it. In 0.2 s a place's first reflections are most of what is fitted, so single places differ more; from 0.5 s
+    on all is within 3 %, also what a head's two ears hear together."""
     rng = np.random.default_rng(5)
-    found = []
+    short = rt60_s < 0.5
+    found: dict[str, list[list[float]]] = {"ambix1": []} | ({} if short else {"binaural": []})
     for _ in range(3):
         source, listener = (rng.uniform(0.15, 0.85, (2, 3)) - 0.5) * size
         pose = np.eye(4)
         pose[:3, 3] = listener
-        shot = make_shot(
-            mode="hifi", sample_rate=RATE_HZ, tail=True, poses=pose, positions=tuple(source)
-        )
-        shot = replace(shot, room=shoebox(size, rt60_s))
-        click = np.zeros(shot.sample_count, np.float32)
-        click[0] = 1
-        response = render_hifi(shot, [click], SILENT)
-        found.append([t30_s(response, band) / rt60_s for band in OCTAVES_HZ[1:6]])
-    np.testing.assert_allclose(np.mean(found, axis=0), 1, atol=0.05)
-    np.testing.assert_allclose(found, 1, atol=0.12)
+        for name, times in found.items():
+            shot = make_shot(
+                mode="hifi", sample_rate=RATE_HZ, tail=True, poses=pose, positions=tuple(source),
+                format=name,
+            )  # fmt: skip
+            shot = replace(shot, room=shoebox(size, rt60_s))
+            click = np.zeros(shot.sample_count, np.float32)
+            click[0] = 1
+            heard = render_hifi(shot, [click], SILENT)[: 1 if name == "ambix1" else 2]
+            times.append([t30_s(heard, band) / rt60_s for band in OCTAVES_HZ[1:6]])
+    for times in found.values():
+        np.testing.assert_allclose(np.mean(times, axis=0), 1, atol=0.05 if short else 0.03)
+        np.testing.assert_allclose(times, 1, atol=0.12 if short else 0.03)
 
 
 def test_eyring_with_materials_by_hand() -> None:
