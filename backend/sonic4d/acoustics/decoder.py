@@ -9,15 +9,17 @@ levels and coherence in a diffuse field are made the head's own (Vilkamo, Bäcks
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
-from scipy import fft, signal
+from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from .. import checks
@@ -32,6 +34,7 @@ from .ambisonics import (
     spread_directions,
     turns,
 )
+from .filter_bank import FilterBank
 from .hrtf import Hrtf, load_hrtf
 from .image_source import SPEED_OF_SOUND
 
@@ -69,6 +72,7 @@ class DecodeSettings:
         )
 
 
+@lru_cache(maxsize=4)
 def decoding_filters(order: int, hrtf: Hrtf) -> Array:
     """Filters (2, (order + 1)^2, taps) of AmbiX channels to the ears; time zero is at taps // 2."""
     directions = spread_directions(_DIRECTIONS)
@@ -106,34 +110,31 @@ def _with_diffuse_field(decoders: Complex, responses: Complex) -> Complex:
 
 
 def decode(
-    blocks: Iterator[Float32], order: int, hrtf: Hrtf, rotation: Array | None = None
+    blocks: Iterable[Float32], order: int, hrtf: Hrtf, rotation: Array | None = None
 ) -> Iterator[Float32]:
     """AmbiX blocks (channels, n) to binaural ones (2, n), as long and without delay in all. `rotation` (3, 3): rows are the
     head's axes forward, left, up in those of the sound."""
     filters = decoding_filters(order, hrtf)
     if rotation is not None:
         filters = np.einsum("ect,cd->edt", filters, turns(order, rotation[None])[0])
-    taps = filters.shape[2]
-    tail = np.zeros((2, taps - 1))
-    late, total = taps // 2, 0
-    skipped = 0
+    bank = FilterBank(filters.astype(np.float32))
+    late = bank.taps // 2
+    known = np.zeros((filters.shape[1], bank.taps), np.float32)
+    early = late
+    for block in chain(blocks, [np.zeros((len(known), late), np.float32)]):
+        known = np.concatenate((known[:, -bank.taps :], block), axis=1)
+        heard = bank(known)
+        skipped = min(early, heard.shape[1])
+        early -= skipped
+        yield heard[:, skipped:]
 
-    def passed(piece: Array) -> Float32:
-        nonlocal skipped
-        start = min(late - skipped, piece.shape[1])
-        skipped += start
-        return piece[:, start:].astype(np.float32)
 
-    for block in blocks:
-        total += block.shape[1]
-        heard = sum(
-            signal.oaconvolve(channel[None], filters[:, number], axes=1)
-            for number, channel in enumerate(block.astype(np.float64))
-        )
-        heard[:, : taps - 1] += tail
-        tail = heard[:, block.shape[1] :].copy()
-        yield passed(heard[:, : block.shape[1]])
-    yield passed(tail[:, :late])
+def on_headphones(ambix: Float32, order: int, rate_hz: int) -> Float32:
+    """What the packaged head hears (2, n) of AmbiX sound (channels, n)."""
+    pieces = (
+        ambix[:, start : start + _READ_AT_ONCE] for start in range(0, ambix.shape[1], _READ_AT_ONCE)
+    )
+    return np.concatenate(list(decode(pieces, order, load_hrtf("kemar", rate_hz))), axis=1)
 
 
 def decode_file(settings: DecodeSettings, monitor: Monitor) -> Path:

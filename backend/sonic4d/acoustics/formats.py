@@ -25,13 +25,9 @@ _SURROUND_GAIN = 1.41
 def loudness_mix(name: str) -> Array:
     """(m, channels): the signals whose energies add up to a format's loudness.
 
-    Loudspeakers as ITU-R BS.1770-4, annex 4: without LFE, 1.41 times the energy from the sides. Of Ambisonics, the
-    stereo that it gives to two opposite cardioids, L = W + Y and R = W - Y (as the DCASE 2025 stereo data is made).
+    Loudspeakers as ITU-R BS.1770-4, annex 4: without LFE, 1.41 times the energy from the sides. Ambisonics is measured
+    on headphones (`decoder.on_headphones`) and has none.
     """
-    if name in ORDERS:
-        mix = np.zeros((2, len(CHANNELS[name])))
-        mix[:, :2] = (1, 1), (1, -1)
-        return mix
     gains = np.ones(len(CHANNELS[name]))
     for channel, place in enumerate(LAYOUTS.get(name, {}).values()):
         if place is None:

@@ -116,17 +116,24 @@ def _step_energies(audio: Float32, rate_hz: int, mix: Array | None) -> Array:
     return energies * 10 ** (_OFFSET_LUFS / 10)
 
 
-def normalize(audio: Float32, rate_hz: int, wanted: Normalize, mix: Array | None = None) -> Levels:
+def normalize(
+    audio: Float32,
+    rate_hz: int,
+    wanted: Normalize,
+    mix: Array | None = None,
+    heard: Float32 | None = None,
+) -> Levels:
     """Scale audio (channels, samples) in place, all channels alike.
 
     "peak" is the paper's equation 13. "loudness" brings it to `wanted.lufs`, or as near as `wanted.true_peak_dbtp`
     allows; what can't be measured (shorter than 0.4 s, below -70 LUFS) goes to that true peak by its highest sample.
-    Silence stays silence. For `mix` see `loudness_lufs`.
+    Silence stays silence. For `mix` see `loudness_lufs`. Loudness is that of what is `heard` (channels, samples) of the
+    audio, if that is something else.
     """
     highest = peak(audio)
     with ThreadPoolExecutor(1) as pool:
         between = pool.submit(true_peak, audio)
-        energies = _step_energies(audio, rate_hz, mix)
+        energies = _step_energies(audio if heard is None else heard, rate_hz, mix)
         highest_between = between.result()
     measured = _integrated(energies)
     divisor = 1.0

@@ -24,7 +24,9 @@ from ..monitor import SILENT, Monitor
 from ..protocol import Sonic4DError
 from ..shot import Shot, ShotSource
 from .adm import adm_chunks
+from .ambisonics import ORDERS
 from .audio_files import bits, check_name, write_audio
+from .decoder import on_headphones
 from .fast import render_fast
 from .formats import ADM, CHANNELS, loudness_mix
 from .levels import Levels, normalize, peak
@@ -93,7 +95,12 @@ def _channels(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Rende
     render = shot.render
     audio = MODES[render.mode](shot, signals, monitor)
     monitor.check()
-    levels = normalize(audio, render.sample_rate, render.normalize, loudness_mix(render.format))
+    if render.format in ORDERS:
+        heard = on_headphones(audio, ORDERS[render.format], render.sample_rate)
+        levels = normalize(audio, render.sample_rate, render.normalize, heard=heard)
+    else:
+        mix = loudness_mix(render.format)
+        levels = normalize(audio, render.sample_rate, render.normalize, mix)
     return Rendered(audio, render.sample_rate, CHANNELS[render.format], levels, ())
 
 
