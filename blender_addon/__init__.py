@@ -18,6 +18,7 @@ from .operators import (
     models,
     pick_source,
     render_audio,
+    room_presets,
     video,
 )
 from .ui import (
@@ -47,6 +48,7 @@ MODULES = (
     pick_source,
     correct_track,
     fit_room,
+    room_presets,
     manage_sources,
     manage_takes,
     measure_scale,

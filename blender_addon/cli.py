@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import bpy
-from bpy.props import FloatProperty, IntProperty, StringProperty
+from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..backend.sonic4d.files import new_file
 from ..backend.sonic4d.protocol import Sonic4DError
@@ -44,7 +44,7 @@ from .scene.importer import import_bundle
 
 DONE, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 SAMPLES = 8
-_KINDS = {StringProperty: str, FloatProperty: float, IntProperty: int}
+_KINDS = {StringProperty: str, EnumProperty: str, FloatProperty: float, IntProperty: int}
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -352,7 +352,8 @@ def _parser() -> argparse.ArgumentParser:
         unit_free = name.removesuffix("_s").replace("_", "-")
         kind = _KINDS[choice.function]
         text = choice.keywords["description"]
-        generating.add_argument(f"--{unit_free}", dest=name, type=kind, help=text)
+        names = [item[0] for item in choice.keywords.get("items", ())] or None
+        generating.add_argument(f"--{unit_free}", dest=name, type=kind, choices=names, help=text)
     importing = command("import", _import, "make a .blend of a scene bundle")
     importing.add_argument("bundle", type=Path)
     for added in (generating, importing):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-from bpy.props import FloatProperty, IntProperty, StringProperty
+from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 AUTO = "auto"
 TRACK = "track"
@@ -21,6 +21,10 @@ BUILT_IN = {
     ),
     "audio": ((TRACK, "The video's sound track", "The sound that was recorded with the picture"),),
 }
+VIEWS = (
+    ("picture", "Whole picture", "One sound, of all that is seen"),
+    ("source", "Each source", "A sound for each source, of what is seen around it"),
+)
 
 
 def choices(flags: set[str]) -> dict[str, Any]:
@@ -47,6 +51,17 @@ def choices(flags: set[str]) -> dict[str, Any]:
         "audio_prompt": StringProperty(
             name="Sounds like",
             description="What is heard, in words, for a model that makes the sound; empty to go by the picture alone",
+            options=flags,
+        ),
+        "audio_negative_prompt": StringProperty(
+            name="Unlike",
+            description="What it must not sound like, in words, such as music, for a model that makes the sound",
+            options=flags,
+        ),
+        "audio_view": EnumProperty(
+            name="Made for",
+            description="What a model that makes the sound looks at",
+            items=VIEWS,
             options=flags,
         ),
         "seed": IntProperty(

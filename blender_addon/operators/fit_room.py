@@ -7,6 +7,7 @@ from bpy.props import EnumProperty
 
 from ...backend.sonic4d.materials import WALLS
 from ...backend.sonic4d.protocol import Sonic4DError
+from ..scene.point_cloud import cloud_modifier
 from ..scene.room_fit import cloud_box, fit_room, mesh_box
 from ..wall_settings import ITEMS
 
@@ -41,7 +42,7 @@ class SONIC4D_OT_fit_room(bpy.types.Operator):
         layer.update()
         try:
             if self.to == "CLOUD":
-                clouds = [item for item in layer.objects if item.sonic4d.is_cloud]
+                clouds = [item for item in layer.objects if cloud_modifier(item)]
                 low, high = cloud_box(layer, clouds)
             else:
                 chosen = [i for i in layer.objects if i.select_get() and i.type in SURFACES]

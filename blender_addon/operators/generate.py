@@ -12,6 +12,7 @@ from bpy.props import StringProperty
 
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import tasks, times
+from ..field_names import in_fields
 from ..generate_settings import AUTO, BUILT_IN, choices
 from ..scene.bundle import read_bundle
 from ..scene.importer import import_bundle
@@ -110,7 +111,15 @@ class SONIC4D_OT_generate(tasks.TaskOperator, bpy.types.Operator):
             for name in choices(set())
             if self.properties.is_property_set(name)
         }
-        return generate(scene, activity, absolute(filepath), options_of(scene, given))
+        try:
+            bundle = yield from generate(
+                scene, activity, absolute(filepath), options_of(scene, given)
+            )
+        except Sonic4DError as error:
+            said = in_fields(error.message), in_fields(error.hint)
+            raise Sonic4DError(error.code, *said) from None
+        activity.warnings[:] = map(in_fields, activity.warnings)
+        return bundle
 
 
 class SONIC4D_OT_choose_expert(bpy.types.Operator):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from .panels import Sidebar
+from .panels import Sidebar, draw_presets
 from .task import draw_task
-
-PRESETS = "SONIC4D_MT_export_presets"
-ADD_OR_REMOVE = "sonic4d.export_preset"
 
 
 class SONIC4D_PT_export(Sidebar, bpy.types.Panel):
@@ -16,10 +13,7 @@ class SONIC4D_PT_export(Sidebar, bpy.types.Panel):
     bl_idname = "SONIC4D_PT_export"
 
     def draw_header_preset(self, _context: bpy.types.Context) -> None:
-        row = self.layout.row(align=True)
-        row.menu(PRESETS, text="", icon="PRESET")
-        row.operator(ADD_OR_REMOVE, text="", icon="ADD")
-        row.operator(ADD_OR_REMOVE, text="", icon="REMOVE").remove_active = True
+        draw_presets(self.layout, "SONIC4D_MT_export_presets", "sonic4d.export_preset")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.sonic4d.export

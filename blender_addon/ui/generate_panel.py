@@ -59,9 +59,10 @@ class SONIC4D_PT_generate_options(Sidebar, bpy.types.Panel):
             expert = next((e for e in experts_of(job) if e.option == option), None)
             if expert:
                 draw_expert(layout, expert)
-        if settings.audio != TRACK or settings.audio_prompt:
-            layout.prop(settings, "audio_prompt")
-            layout.prop(settings, "seed")
+        of_models = ("audio_prompt", "audio_negative_prompt", "audio_view", "seed")
+        if settings.audio != TRACK or any(settings.is_property_set(name) for name in of_models):
+            for name in of_models:
+                layout.prop(settings, name)
         row = layout.row()
         row.operator("sonic4d.open_log", icon="TEXT").log = "WORKER"
 

@@ -7,6 +7,7 @@ import textwrap
 import bpy
 
 from .. import compat
+from ..field_names import in_fields
 from ..operators.measure_scale import distance_m
 from ..scene.point_cloud import LOOK_INPUTS, TIME_INPUTS, cloud_modifier
 from ..translations import tr
@@ -18,6 +19,14 @@ class Sidebar:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Sonic4D"
+
+
+def draw_presets(layout: bpy.types.UILayout, menu: str, operator: str) -> None:
+    """A menu of presets, and buttons that add and remove one."""
+    row = layout.row(align=True)
+    row.menu(menu, text="", icon="PRESET")
+    row.operator(operator, text="", icon="ADD")
+    row.operator(operator, text="", icon="REMOVE").remove_active = True
 
 
 class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
@@ -52,7 +61,7 @@ class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
                 found = f"{source.name}: found {source.sonic4d.found_by}"
                 _text(layout, context, found, "SPEAKER")
         for note in info.warnings.splitlines():
-            _text(layout, context, note, "ERROR")
+            _text(layout, context, in_fields(note), "ERROR")
         _text(layout, context, info.credits, "USER")
 
 

@@ -8,12 +8,15 @@ from ...backend.sonic4d.materials import WALLS
 from ..scene.obstacles import obstacle_objects
 from ..scene.room import reverberation_s
 from ..translations import tr
-from .panels import Sidebar
+from .panels import Sidebar, draw_presets
 
 
 class SONIC4D_PT_room(Sidebar, bpy.types.Panel):
     bl_label = "Room"
     bl_idname = "SONIC4D_PT_room"
+
+    def draw_header_preset(self, _context: bpy.types.Context) -> None:
+        draw_presets(self.layout, "SONIC4D_MT_room_presets", "sonic4d.room_preset")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, scene = self.layout, context.scene

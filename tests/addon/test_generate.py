@@ -9,8 +9,11 @@ from typing import Any
 import bpy
 import pytest
 import sound
+from sonic4d_extension.backend.sonic4d.protocol import Sonic4DError
 from sonic4d_extension.blender_addon import tasks, times
 from sonic4d_extension.blender_addon.client.jobs import Job
+from sonic4d_extension.blender_addon.field_names import in_fields
+from sonic4d_extension.blender_addon.operators import generate
 
 
 @pytest.fixture
@@ -77,3 +80,46 @@ def test_how_long_it_took_tells_how_long_it_takes(
     [file] = tmp_path.rglob("times.json")
     file.write_text("[1")
     assert times.seconds_a_frame("geometric") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "Choose the part with --start and --duration, or raise --max-frames.",
+            "Choose the part with “Begin” and “Length”, or raise “Most frames”.",
+        ),
+        (
+            "Show it with --point X,Y@FRAME or --box X0,Y0,X1,Y1@FRAME.",
+            "Show it with “Point”.",
+        ),
+        ("Use --depth geometric, or --depth PATH.", "Use “Depth” geometric, or “Depth”."),
+        ("Give --audio mmaudio with it.", "Give “Sound” mmaudio with it."),
+        ("--audio-view source is for sounds", "“Made for” source is for sounds"),
+        ("run: sonic4d models download x --accept-licence", None),
+    ],
+)
+def test_options_are_told_by_the_names_of_fields(said: str, shown: str | None) -> None:
+    assert in_fields(said) == (shown or said)
+
+
+def test_what_the_worker_can_not_do_is_told_by_the_names_of_fields(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def job(_request: dict[str, Any], _activity: tasks.Activity) -> tasks.Steps[Job]:
+        yield
+        raise Sonic4DError("too_large", "Too much.", "Give a smaller --height.")
+
+    monkeypatch.setattr(tasks, "job", job)
+    with pytest.raises(RuntimeError, match="smaller “Detail”"):
+        bpy.ops.sonic4d.generate(filepath=str(saved / "clip.mp4"))
+
+
+def test_what_is_asked_of_a_model_that_makes_sound(saved: Path) -> None:
+    settings = bpy.context.scene.sonic4d.generate
+    settings.audio, settings.audio_negative_prompt = "mmaudio", "music"
+    assert generate.options_of(bpy.context.scene, {"audio_view": "source"}) == {
+        "audio": "mmaudio",
+        "audio_negative_prompt": "music",
+        "audio_view": "source",
+    }

@@ -13,7 +13,7 @@ from shots import add_camera, add_speaker, read_shot
 from sonic4d_extension.backend.sonic4d.materials import WALLS
 from sonic4d_extension.blender_addon.scene import obstacles as obstacles_module
 from sonic4d_extension.blender_addon.scene.obstacles import filled_cells
-from sonic4d_extension.blender_addon.scene.room import reverberation_s
+from sonic4d_extension.blender_addon.scene.room import reverberation_s, wall_materials
 from sonic4d_extension.blender_addon.ui import overlay
 
 
@@ -160,3 +160,33 @@ def test_the_overlay_shows_room_head_and_sources(scene: bpy.types.Scene) -> None
     np.testing.assert_allclose(middle, (0, 3, 0), atol=0.02)
     bpy.data.objects["Speaker"].sonic4d.mute = True
     assert list(overlay.lines(scene))[2][0] != colour
+
+
+def test_room_presets_are_shipped_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = bpy.context.scene
+    settings = scene.sonic4d
+    shipped = {
+        path.stem: path
+        for folder in bpy.utils.preset_paths("sonic4d/room")
+        for path in Path(folder).glob("*.py")
+    }
+    menu = "SONIC4D_MT_room_presets"
+    # Blender writes the chosen preset's name into the menu's label; the next test gets it back.
+    monkeypatch.setattr(getattr(bpy.types, menu), "bl_label", getattr(bpy.types, menu).bl_label)
+    apply = bpy.ops.script.execute_preset
+    heard_s = {}
+    for name in ("studio", "living_room", "concert_hall", "church"):
+        apply(filepath=str(shipped[name]), menu_idname=menu)
+        heard_s[name] = reverberation_s(scene)
+    assert 0.1 < heard_s["studio"] < 0.3 < heard_s["living_room"] < 0.8
+    assert 1.2 < heard_s["concert_hall"] < 2.5 < heard_s["church"] < 8
+    apply(filepath=str(shipped["meadow"]), menu_idname=menu)
+    assert wall_materials(settings) == {"floor": "grass"}
+    (tmp_path / "presets").mkdir()
+    monkeypatch.setattr(bpy.utils, "user_resource", lambda *_, **__: str(tmp_path / "presets"))
+    settings.walls.floor = "gravel"
+    assert bpy.ops.sonic4d.room_preset(name="mine") == {"FINISHED"}
+    [mine] = (tmp_path / "presets").rglob("mine.py")
+    apply(filepath=str(shipped["bathroom"]), menu_idname=menu)
+    apply(filepath=str(mine), menu_idname=menu)
+    assert (settings.room_kind, settings.walls.floor) == ("half_space", "gravel")
