@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +16,18 @@ from .experts.machine import Machine, has_torch, this_machine
 from .experts.registry import of_job
 from .experts.store import is_cached, parse_overrides
 from .geometry.cameras import Intrinsics
+from .kept_stages import Contents, kept_stage
 from .media.video import Clip
 from .monitor import Monitor
-from .scene.depth import DepthResult
+from .scene.depth import DepthResult, Points
 from .scene.depth_maps import read_depth_maps
 from .scene.geometric import geometric_depth
 from .scene.motion import MotionAnalysis
 from .settings import GenerateSettings
 
 GEOMETRIC = "geometric"
+_ARRAYS = ("depth_m", "camera_to_world", "confidence", "foreground")
+_POINTS = "background_"
 
 
 @dataclass(frozen=True)
@@ -71,21 +76,70 @@ def find_depth(
     motion: MotionAnalysis,
     k: Intrinsics,
     settings: GenerateSettings,
+    kept: Path,
     monitor: Monitor,
 ) -> tuple[DepthResult, tuple[Expert, ...]]:
-    """The shot's depth, and whom it is from."""
+    """The shot's depth, and whom it is from. `kept`: the folder of what an interrupted generation had finished."""
     if source.maps is not None:
         name = Path(settings.depth).name
         result = source.maps
         experts = (Expert("depth", name, "", "as given", "The depth maps that were given."),)
-    elif source.choice is not None:
-        result, experts = _by_model(source, shot, motion, k, settings, monitor)
     else:
-        result = geometric_depth(shot.frames, motion, k, settings.eye_height_m, monitor)
-        experts = (Expert("depth", GEOMETRIC, __version__, LICENCE, source.reason),)
+        ready = source.choice.ready if source.choice else None
+        model = (ready.model.name, ready.commits, ready.folders) if ready else GEOMETRIC
+        how = (model, settings.depth_units, settings.eye_height_m, settings.model)
+        contents = kept_stage(
+            kept,
+            "depth",
+            (shot.frames, k, *how),
+            lambda: _packed(*_found(source, shot, motion, k, settings, monitor)),
+            monitor,
+        )
+        result, experts = _unpacked(*contents)
     if settings.metres_per_unit is not None:
         result = _scaled(result, settings.metres_per_unit)
     return replace(result, warnings=(*source.warnings, *result.warnings)), experts
+
+
+def _found(
+    source: DepthSource,
+    shot: Clip,
+    motion: MotionAnalysis,
+    k: Intrinsics,
+    settings: GenerateSettings,
+    monitor: Monitor,
+) -> tuple[DepthResult, tuple[Expert, ...]]:
+    if source.choice is not None:
+        return _by_model(source, shot, motion, k, settings, monitor)
+    result = geometric_depth(shot.frames, motion, k, settings.eye_height_m, monitor)
+    return result, (Expert("depth", GEOMETRIC, __version__, LICENCE, source.reason),)
+
+
+def _packed(depth: DepthResult, experts: tuple[Expert, ...]) -> Contents:
+    plain = {name: getattr(depth, name) for name in _ARRAYS}
+    points = vars(depth.background) if depth.background is not None else {}
+    arrays = {**plain, **{_POINTS + name: array for name, array in points.items()}}
+    info = {entry.name: getattr(depth, entry.name) for entry in fields(depth)}
+    for name in (*_ARRAYS, "background"):
+        del info[name]
+    info["experts"] = [asdict(expert) for expert in experts]
+    return {name: array for name, array in arrays.items() if array is not None}, info
+
+
+def _unpacked(
+    arrays: Mapping[str, Any], info: Mapping[str, Any]
+) -> tuple[DepthResult, tuple[Expert, ...]]:
+    points = {
+        name.removeprefix(_POINTS): a for name, a in arrays.items() if name.startswith(_POINTS)
+    }
+    values = {
+        **info,
+        **{name: arrays.get(name) for name in _ARRAYS},
+        "background": Points(**points) if points else None,
+        "warnings": tuple(info["warnings"]),
+    }
+    experts = tuple(Expert(**expert) for expert in values.pop("experts"))
+    return DepthResult(**values), experts
 
 
 def _fallback(reason: str) -> DepthSource:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from . import unfinished
 from .bundle import (
     BACKGROUND,
     DEPTH,
@@ -56,7 +57,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
     """Make the scene bundle of a video; returns its folder.
 
     The longest shot without a cut is used, or the one that the point or box lies in. Raises `Sonic4DError`, `Cancelled`;
-    then nothing is left behind.
+    then nothing is left behind but the finished depth and made sound, from which the next generation of the video goes on.
     """
     target = settings.output
     if target.name and target.suffix != SUFFIX:
@@ -65,6 +66,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
         bundle = _fill(folder, settings, monitor)
         bundle = replace(bundle, name=settings.name or target.name.removesuffix(SUFFIX))
         write_bundle_json(bundle)
+    unfinished.forget(settings.video)
     for warning in bundle.warnings:
         monitor.log(warning, "warning")
     monitor.artifact("bundle", target)
@@ -96,9 +98,10 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     check_source(source_settings, shot.frames)
     k, fov_reason = _intrinsics(shot, settings)
     depth_source = choose_depth(clip, first, end, settings, monitor)
-    sound = sound_of_shot(maker, shot, settings, monitor)
+    kept = unfinished.folder_of(settings.video)
+    sound = sound_of_shot(maker, shot, settings, kept, monitor)
     motion = analyse_motion(shot.frames, monitor)
-    depth, depth_experts = find_depth(depth_source, shot, motion, k, settings, monitor)
+    depth, depth_experts = find_depth(depth_source, shot, motion, k, settings, kept, monitor)
     sources = sources_of_shot(
         shot,
         sound.mono,
@@ -114,7 +117,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     room = _room(shot, depth, k, sources.positions, settings)
     tracks = sources.tracks
     if maker is not None and own_sounds:
-        sound = sounds_of_sources(maker, shot, tracks, settings, monitor)
+        sound = sounds_of_sources(maker, shot, tracks, settings, kept, monitor)
     shared = sound.mono / np.float32(math.sqrt(len(tracks)))
     sounds = sound.of_sources or {tracks[0].audio: shared}
     _write_scene(folder, shot, depth, k, sound.mono, sounds, settings.max_points, monitor)

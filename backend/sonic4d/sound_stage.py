@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from .experts.machine import Machine, this_machine
 from .experts.mmaudio.choice import choose_mmaudio, options
 from .experts.protocols import AudioModel, SilentVideo
 from .experts.store import Ready, parse_overrides
+from .kept_stages import Contents, kept_stage
 from .media.audio import Mono, read_mono
 from .media.video import Clip, read_pictures
 from .monitor import Monitor
@@ -83,18 +85,15 @@ def choose_sound(settings: GenerateSettings, monitor: Monitor) -> SoundMaker | N
 
 
 def sound_of_shot(
-    maker: SoundMaker | None, shot: Clip, settings: GenerateSettings, monitor: Monitor
+    maker: SoundMaker | None, shot: Clip, settings: GenerateSettings, kept: Path, monitor: Monitor
 ) -> Sound:
     """The sound of the whole picture; silence where each source is to get its own. Raises `Sonic4DError`."""
     if maker is None:
         return _read(shot, settings, monitor)
     if maker.each:
         return Sound(np.zeros(_sample_count(shot), np.float32))
-    model = load(maker.ready, maker.machine)
     words = settings.audio_prompt or (settings.sound_source or "").replace(";", ",")
-    mono = _made(
-        model, _silent_video(shot, settings.video, None, monitor), words, settings, monitor
-    )
+    mono = _Making(maker, shot, settings, kept, monitor).sound(None, words)
     return Sound(mono, _provenance(maker, words, settings, "the whole picture"), maker.warnings)
 
 
@@ -103,22 +102,51 @@ def sounds_of_sources(
     shot: Clip,
     tracks: Sequence[SourceTrack],
     settings: GenerateSettings,
+    kept: Path,
     monitor: Monitor,
 ) -> Sound:
     """A sound of each source, of what is seen around it; `mono` is their mix. Raises `Sonic4DError`."""
-    model = load(maker.ready, maker.machine)
+    making = _Making(maker, shot, settings, kept, monitor)
     made: dict[str, Mono] = {}
     provenance: list[Expert] = []
     for track in tracks:
         named = track.name if track.found_by == "words" else ""
         words = settings.audio_prompt or named or settings.sound_source or ""
-        video = _silent_video(shot, settings.video, track, monitor)
-        made[track.audio] = _made(model, video, words, settings, monitor)
+        made[track.audio] = making.sound(track, words)
         what = f'what is seen around "{track.name}"'
         provenance += _provenance(maker, words, settings, what)
     mix = np.sum([*made.values()], axis=0, dtype=np.float32)
     mix /= max(1.0, float(np.abs(mix).max(initial=0)))
     return Sound(mix, tuple(provenance), maker.warnings, made)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Making the sounds of a shot; what an interrupted generation had made lies in the folder `kept`."""
+
+    maker: SoundMaker
+    shot: Clip
+    settings: GenerateSettings
+    kept: Path
+    monitor: Monitor
+
+    @cached_property
+    def model(self) -> AudioModel:
+        return load(self.maker.ready, self.maker.machine)
+
+    def sound(self, track: SourceTrack | None, words: str) -> Mono:
+        """Of what is seen around a source, or in the whole picture."""
+        shot, settings, ready = self.shot, self.settings, self.maker.ready
+        seen = (shot.frames, shot.start_s, shot.frame_rate, track.boxes if track else None)
+        asked = (words, settings.audio_negative_prompt, settings.seed)
+        key = (ready.model.name, ready.commits, ready.folders, *seen, *asked)
+
+        def make() -> Contents:
+            video = _silent_video(shot, settings.video, track, self.monitor)
+            return {"mono": _made(self.model, video, words, settings, self.monitor)}, {}
+
+        arrays, _ = kept_stage(self.kept, "sound", key, make, self.monitor)
+        return arrays["mono"]
 
 
 def _made(

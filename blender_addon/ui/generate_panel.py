@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bpy
 
+from ...backend.sonic4d.unfinished import is_unfinished
 from .. import times
 from ..client.models import Expert
 from ..experts import experts_of, known
 from ..generate_settings import BUILT_IN, TRACK
+from ..scene.paths import absolute
 from ..translations import tr
 from .panels import Sidebar
 from .task import draw_task
@@ -38,7 +40,11 @@ class SONIC4D_PT_generate(Sidebar, bpy.types.Panel):
                 "{count} frames take about {time:.1f} min", count=settings.max_frames, time=minutes
             )
             column.label(text=text, icon="TIME")
-        draw_task(layout, "sonic4d.generate", "FILE_MOVIE")
+        goes_on = settings.video and is_unfinished(absolute(settings.video))
+        if goes_on:
+            draw_task(layout, "sonic4d.generate", "FILE_MOVIE", text="Continue")
+        else:
+            draw_task(layout, "sonic4d.generate", "FILE_MOVIE")
 
 
 class SONIC4D_PT_generate_options(Sidebar, bpy.types.Panel):

@@ -7,15 +7,16 @@ import bpy
 from .. import tasks
 
 
-def draw_task(layout: bpy.types.UILayout, operator: str, icon: str) -> None:
-    """The operator's button; while it runs, its progress instead. Below, what it wants the user to know."""
+def draw_task(layout: bpy.types.UILayout, operator: str, icon: str, **other: str) -> None:
+    """The operator's button, with the `other` text than its label where one is given; while it runs, its progress instead.
+    Below, what it wants the user to know."""
     row = layout.row(align=True)
     row.scale_y = 1.5
     activity = tasks.activity()
     if activity and activity.operator == operator:
         draw_progress(row, activity)
     else:
-        row.operator(operator, icon=icon)
+        row.operator(operator, icon=icon, **other)
     for warning in tasks.warnings(operator):
         layout.label(text=warning, icon="ERROR")
 

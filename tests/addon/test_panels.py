@@ -11,7 +11,13 @@ import pytest
 import sound
 from evaluated import child
 from shots import add_camera, add_speaker
-from sonic4d_extension.blender_addon.ui import panels, source_panels, take_panels
+from sonic4d_extension.backend.sonic4d import unfinished
+from sonic4d_extension.blender_addon.ui import (
+    generate_panel,
+    panels,
+    source_panels,
+    take_panels,
+)
 
 LIST_OF_SOURCES = ["objects", "sonic4d.add_source", "sonic4d.remove_source"]
 
@@ -29,9 +35,10 @@ class Layout(SimpleNamespace):
             assert path in owner.bl_rna.properties
         self.drawn.append(text or path)
 
-    def operator(self, name: str, **_: Any) -> None:
+    def operator(self, name: str, **_: Any) -> SimpleNamespace:
         assert getattr(bpy.types, "SONIC4D_OT_" + name.removeprefix("sonic4d.")).bl_description
         self.drawn.append(name)
+        return SimpleNamespace()
 
     def label(self, text: str, **_: Any) -> None:
         self.drawn.append(text)
@@ -144,3 +151,20 @@ def test_a_move_shows_its_own_parameter(
         : parameter is not None
     ]
     assert "sonic4d.apply_move" in drawn
+
+
+def test_an_interrupted_generation_can_be_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(generate_panel, "draw_task", lambda *_, text="Generate": asked.append(text))
+    monkeypatch.setattr(unfinished, "user_folder", lambda kind: tmp_path / kind)
+    video = sound.noise(tmp_path / "clip.mp4", 0.1)
+    for chosen in ("", str(tmp_path / "none.mp4"), str(video)):
+        bpy.context.scene.sonic4d.generate.video = chosen
+        draw(generate_panel.SONIC4D_PT_generate)
+    kept = unfinished.folder_of(video)
+    kept.mkdir(parents=True)
+    (kept / "depth_1.npz").touch()
+    draw(generate_panel.SONIC4D_PT_generate)
+    assert asked == ["Generate", "Generate", "Generate", "Continue"]

@@ -18,7 +18,7 @@ ADDON = ROOT / "blender_addon"
 CLIENT = ADDON / "client"
 SHIPPED = (BACKEND, ADDON, ROOT / "scripts")
 STAGES = ("scene", "sources", "acoustics")
-SHARED = ("protocol", "moves", "files", "materials")
+SHARED = ("protocol", "moves", "files", "materials", "unfinished")
 MAX_LINES = 500
 
 

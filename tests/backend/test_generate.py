@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -15,6 +17,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from sonic4d import depth_source, unfinished
 from sonic4d.bundle import BACKGROUND, BUNDLE_JSON, DEPTH, SOURCE_VIDEO, cloud_file, read_bundle
 from sonic4d.generate import generate
 from sonic4d.geometry.cameras import project
@@ -26,7 +29,7 @@ from sonic4d.protocol import Sonic4DError
 from sonic4d.scene.depth import DepthResult
 from sonic4d.scene.depth_maps import read_depth_maps
 from sonic4d.scene.motion import MotionAnalysis, analyse_motion
-from sonic4d.settings import GenerateSettings, Mark
+from sonic4d.settings import GenerateSettings
 
 WIDTH, HEIGHT, FRAMES, RATE = 128, 96, 16, Fraction(25)
 HALL_M, BALL_M = 6.0, 3.0
@@ -86,6 +89,14 @@ def analyse_only_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sonic4d.generate.analyse_motion", remembered)
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What interrupted generations leave."""
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(unfinished, "user_folder", lambda kind: cache / kind)
+    return cache
 
 
 def settings(media: Path, output: Path, **values: Any) -> GenerateSettings:
@@ -385,56 +396,55 @@ def test_cancelling_leaves_nothing_behind(media: Path, tmp_path: Path, stage: st
     assert listing(tmp_path) == []
 
 
-# Settings
+def interrupted(media: Path, output: Path, **values: Any) -> None:
+    reached: list[str] = []
+    monitor = Monitor(
+        lambda event: reached.append(event.get("stage", "")), lambda: "points" in reached
+    )
+    with pytest.raises(Cancelled):
+        generate(settings(media, output, **values), monitor)
 
 
-def test_settings_from_json() -> None:
-    job = {"video": "a.mp4", "output": "b", "point": "12.5,7@3", "height": None, "fov_deg": 40}
-    read = GenerateSettings.from_json(job)
-    assert read.point == Mark((12.5, 7.0), 3)
-    assert (read.height, read.fov_deg, read.video) == (360, 40, Path("a.mp4"))
-    box = GenerateSettings.from_json({"video": "a", "output": "b", "box": "1,2,30,40"}).box
-    assert box == Mark((1, 2, 30, 40), 0)
-    same = {"pixels": [1, 2, 30, 40], "frame": 0}
-    assert GenerateSettings.from_json({"video": "a", "output": "b", "box": same}).box == box
+def test_an_interrupted_generation_is_taken_up_again(
+    media: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its depth is not measured again; the scene is the same as in one go."""
+    clip, given = media / "clip.mp4", {"depth": "geometric"}
+    whole = generate(settings(media, tmp_path / "whole", **given), SILENT)
+    assert not unfinished.is_unfinished(clip)
+    interrupted(media, tmp_path / "a", **given)
+    assert unfinished.is_unfinished(clip)
+    assert not unfinished.is_unfinished(media / "none.mp4")
+    with monkeypatch.context() as patch:
+        patch.setattr(depth_source, "geometric_depth", None)
+        again = generate(settings(media, tmp_path / "again", **given), SILENT)
+    assert not unfinished.is_unfinished(clip)
+    for file in (DEPTH, cloud_file(0), cloud_file(FRAMES - 1)):
+        assert (again / file).read_bytes() == (whole / file).read_bytes()
+    texts = [
+        (folder / BUNDLE_JSON).read_text().replace(folder.stem, "") for folder in (whole, again)
+    ]
+    assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("video", 5),
-        ("output", ""),
-        ("start_s", -1),
-        ("start_s", "0"),
-        ("duration_s", 0),
-        ("max_frames", 0),
-        ("max_frames", 2.5),
-        ("height", 10**9),
-        ("max_points", 0),
-        ("fov_deg", 180),
-        ("metres_per_unit", 0),
-        ("depth_kind", "log"),
-        ("depth_scale", 0),
-        ("point", "12"),
-        ("point", "1,2,3"),
-        ("point", "a,b"),
-        ("point", "1,nan"),
-        ("point", "1,2@-1"),
-        ("point", "1,2@x"),
-        ("point", {"pixels": [1, 2], "frame": 1.5}),
-        ("box", [1, 2, 3, 4]),
-        ("credits", 5),
-        ("colour", "red"),
-    ],
-)
-def test_wrong_settings_are_named(key: str, value: object) -> None:
-    with pytest.raises(Sonic4DError, match=key):
-        GenerateSettings.from_json({"video": "a", "output": "b", key: value})
+def test_with_other_settings_it_begins_anew(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(media, tmp_path / "a", depth="geometric")
+    monkeypatch.setattr(depth_source, "geometric_depth", None)
+    with pytest.raises(TypeError):
+        generate(settings(media, tmp_path / "b", depth="geometric", fov_deg=40), SILENT)
 
 
-def test_settings_that_exclude_each_other() -> None:
-    with pytest.raises(Sonic4DError, match="not both"):
-        GenerateSettings.from_json({"video": "a", "output": "b", "point": "1,2", "box": "1,2,3,4"})
+def test_what_nobody_goes_on_with_is_removed(media: Path, tmp_path: Path, own_cache: Path) -> None:
+    interrupted(media, tmp_path / "a", depth="geometric")
+    [left] = (own_cache / "cache/unfinished").iterdir()
+    old_s = time.time() - (unfinished.KEPT_DAYS + 1) * 86400
+    unfinished.forget(media / "silent.mp4")
+    assert left.exists()
+    os.utime(left, (old_s, old_s))
+    unfinished.forget(media / "silent.mp4")
+    assert not left.exists()
 
 
 def test_bundle_json_is_strict_json(marked: Path) -> None:

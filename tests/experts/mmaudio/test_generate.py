@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from sonic4d import cli
+from sonic4d import cli, sound_stage
 from sonic4d.bundle import Bundle, read_bundle
 from sonic4d.experts.registry import find
 from sonic4d.jobs import run_job
@@ -136,7 +136,7 @@ def test_a_source_gets_its_own_sound(
 
 
 def test_each_of_several_sources_gets_its_own_sound(
-    clip: Path, tiny: Path, by_hand: Bundle
+    clip: Path, tiny: Path, tmp_path: Path, by_hand: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their mix is the scene's sound."""
     (track,) = by_hand.sources
@@ -147,7 +147,7 @@ def test_each_of_several_sources_gets_its_own_sound(
     settings = GenerateSettings.from_json(values)
     maker = choose_sound(settings, SILENT)
     shot = read_clip(clip)
-    found = sounds_of_sources(maker, shot, tracks, settings, SILENT)
+    found = sounds_of_sources(maker, shot, tracks, settings, tmp_path, SILENT)
     assert [*found.of_sources] == [track.audio, "audio/wall.wav"]
     one, two = found.of_sources.values()
     assert len(one) == len(two) == len(found.mono) == round(FRAMES / RATE * 48000)
@@ -155,6 +155,13 @@ def test_each_of_several_sources_gets_its_own_sound(
     peak = max(1, np.abs(one + two).max())
     np.testing.assert_allclose(found.mono, (one + two) / peak, atol=1e-6)
     assert len(found.provenance) == 2
+    monkeypatch.setattr(
+        sound_stage, "load", None
+    )  # an interrupted generation's sounds are not made again
+    again = sounds_of_sources(maker, shot, tracks, settings, tmp_path, SILENT)
+    np.testing.assert_array_equal(again.mono, found.mono)
+    with pytest.raises(TypeError):
+        sounds_of_sources(maker, shot, tracks, replace(settings, seed=1), tmp_path, SILENT)
 
 
 def failing(request: dict[str, Any]) -> dict[str, Any]:
