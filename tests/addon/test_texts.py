@@ -139,14 +139,14 @@ def test_what_can_not_be_translated_is_seen(messages: ModuleType, tmp_path: Path
     "file", sorted((ADDON / "translations").glob("*.json")), ids=lambda f: f.stem
 )
 def test_translations_fit(messages: ModuleType, file: Path) -> None:
-    """Of texts that there are, with the same values in them."""
+    """Of all texts that there are and no others, with the same values in them."""
 
     def values(text: str) -> list[tuple[str, str]]:
         return sorted((n, f) for _, n, f, _ in string.Formatter().parse(text) if n is not None)
 
-    texts = messages.all_texts()
-    for text, translation in json.loads(file.read_text(encoding="utf-8")).items():
-        assert text in texts
+    translated = json.loads(file.read_text(encoding="utf-8"))
+    assert set(translated) == set(messages.all_texts())
+    for text, translation in translated.items():
         assert translation
         assert values(translation) == values(text)
     assert translations.messages()[file.stem]["*", "Render audio"]
