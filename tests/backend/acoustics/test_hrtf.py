@@ -233,13 +233,19 @@ def write_sofa(path: Path, **changes: object) -> Path:
         "SourcePosition": directions * 2,
         "ReceiverPosition": np.array([[[0], [0.15], [0]], [[0], [-0.15], [0]]]),
         "convention": "SimpleFreeFieldHRIR",
+        "Type": "cartesian",
+        "Units": None,
     } | changes
     with h5py.File(path, "w") as file:
-        file.attrs["SOFAConventions"] = content.pop("convention")
+        convention, *attributes = (content.pop(name) for name in ("convention", "Type", "Units"))
+        if convention is not None:
+            file.attrs["SOFAConventions"] = convention
         for name, value in content.items():
-            file[name] = value
-        if "SourcePosition" in file:
-            file["SourcePosition"].attrs["Type"] = "cartesian"
+            if value is not None:
+                file[name] = value
+        for name, value in zip(("Type", "Units"), attributes, strict=True):
+            if "SourcePosition" in file and value is not None:
+                file["SourcePosition"].attrs[name] = value
     return path
 
 
@@ -260,28 +266,80 @@ def test_ears_in_the_other_order_are_exchanged(tmp_path: Path) -> None:
     np.testing.assert_array_equal(swapped.delays_s, plain.delays_s[:, ::-1])
 
 
+SHORT = np.ones((26, 2, 8))
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"convention": "MultiSpeakerBRIR"},
-        {"Data.IR": np.full((26, 2, 64), np.nan)},
-        {"Data.IR": np.zeros((26, 2, 64))},
-        {"Data.IR": np.ones((26, 64))},
-        {"Data.IR": np.ones((26, 3, 64))},
-        {"Data.SamplingRate": np.array([0.0])},
-        {"Data.Delay": np.full((26, 2), 1e9)},
-        {"Data.Delay": np.zeros((7, 2))},
-        {"SourcePosition": np.zeros((26, 3))},
-        {"SourcePosition": np.ones((3, 3))},
-        {"ReceiverPosition": np.zeros(4)},
+        ({"convention": "MultiSpeakerBRIR"}, 'convention is "MultiSpeakerBRIR"'),
+        ({"convention": None}, "does not say that it is a SOFA file"),
+        ({"Data.IR": np.full((26, 2, 64), np.nan)}, "Data.IR holds values that are not numbers"),
+        ({"Data.IR": np.zeros((26, 2, 64))}, "responses are empty"),
+        ({"Data.IR": np.ones((26, 64))}, r"the shape \(26, 64\)"),
+        ({"Data.IR": np.ones((26, 3, 64))}, r"the shape \(26, 3, 64\)"),
+        ({"Data.IR": np.ones((26, 2, 4))}, r"the shape \(26, 2, 4\)"),
+        ({"Data.IR": SHORT.astype("S1")}, "Data.IR holds no numbers"),
+        ({"Data.IR": np.ones((0, 2, 64))}, "has 0 directions"),
+        ({"Data.IR": np.ones((1, 2, 64))}, "has 1 directions"),
+        ({"Data.IR": None}, "has no Data.IR"),
+        ({"Data.SamplingRate": np.array([0.0])}, "sample rate is 0 Hz"),
+        ({"Data.SamplingRate": np.array([1e12])}, r"sample rate is 1e\+12 Hz"),
+        ({"Data.SamplingRate": np.array([np.nan])}, "Data.SamplingRate holds values that are not"),
+        ({"Data.SamplingRate": None}, "has no Data.SamplingRate"),
+        ({"Data.Delay": np.full((26, 2), 1e9)}, "longer than 100 ms"),
+        ({"Data.Delay": np.full((26, 2), -1e5)}, "longer than 100 ms"),
+        ({"Data.Delay": np.zeros((7, 2))}, r"Data.Delay has the shape \(7, 2\), not \(26, 2\)"),
+        ({"Data.Delay": np.zeros((2, 2, 2, 2))}, "Data.Delay has the shape"),
+        ({"SourcePosition": np.zeros((26, 3))}, "in the middle of the head"),
+        ({"SourcePosition": np.ones((3, 3))}, r"SourcePosition has the shape \(3, 3\)"),
+        ({"SourcePosition": np.ones((1, 3))}, "from the same direction"),
+        ({"SourcePosition": None}, "has no SourcePosition"),
+        ({"Type": "hyperbolic"}, '"hyperbolic", neither spherical nor cartesian'),
+        ({"Units": "furlong"}, '"furlong", not in metres'),
+        ({"Type": "spherical", "Units": "radian, radian, metre"}, "not in degrees"),
+        ({"ReceiverPosition": np.zeros(4)}, "ReceiverPosition has the shape"),
     ],
 )
-def test_files_no_head_can_have(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_files_no_head_can_have(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     path = write_sofa(tmp_path / "bad.sofa", **changes)
-    with pytest.raises(Sonic4DError) as failure:
+    with pytest.raises(Sonic4DError, match=said) as failure:
         load_hrtf(str(path), RATE_HZ)
     assert failure.value.code == "bad_hrtf"
-    assert "bad.sofa" in failure.value.message
+    assert failure.value.message.startswith("bad.sofa can't be used as a head: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("Data.IR", (26, 2, 1 << 40)),
+        ("Data.IR", (1 << 40, 2, 64)),
+        ("Data.Delay", (1 << 40, 2)),
+        ("SourcePosition", (1 << 40, 3)),
+        ("ReceiverPosition", (2, 3, 1 << 40)),
+        ("Data.SamplingRate", (1 << 40,)),
+    ],
+)
+def test_what_claims_to_be_huge_is_not_read(
+    tmp_path: Path, name: str, shape: tuple[int, ...]
+) -> None:
+    """A few kilobytes on the disk that would be terabytes in memory."""
+    path = write_sofa(tmp_path / "huge.sofa", **{name: None})
+    with h5py.File(path, "a") as file:
+        file.create_dataset(name, shape, "f4", chunks=(1,) * len(shape))
+    with pytest.raises(Sonic4DError, match="shape|directions|large") as failure:
+        read_sofa(path)
+    assert failure.value.code == "bad_hrtf"
+
+
+def test_attributes_that_may_be_missing(tmp_path: Path) -> None:
+    """Positions without type and units are spherical degrees."""
+    plain = read_sofa(write_sofa(tmp_path / "a.sofa"))
+    x, y, z = plain.directions.T
+    degrees = np.degrees((np.arctan2(y, x), np.arcsin(z))).T
+    places = np.column_stack((degrees, np.full(26, 1.4)))
+    found = read_sofa(write_sofa(tmp_path / "b.sofa", SourcePosition=places, Type=None))
+    np.testing.assert_allclose(found.directions, plain.directions, atol=1e-12)
 
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:
