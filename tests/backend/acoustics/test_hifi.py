@@ -329,7 +329,7 @@ def test_sources_add_up(hifi_shot: MakeShot) -> None:
     silent = np.zeros(0, np.float32)
     apart = render_hifi(both, [sounds[0], silent], SILENT)
     apart = apart + render_hifi(both, [silent, sounds[1]], SILENT)
-    assert np.abs(together - apart).max() < 1e-5 * np.abs(together).max()
+    assert np.abs(together - apart).max() < 1e-6 * np.abs(together).max()
 
 
 def test_the_same_bytes_at_any_number_of_threads(
