@@ -10,6 +10,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from ..compiled import njit
 from ..scene.depth import Points
 from .cameras import Intrinsics
 
@@ -55,7 +56,7 @@ def _focal(k: Intrinsics) -> npt.NDArray[np.float64]:
     return np.array([[k.fx], [k.fy], [1.0]])
 
 
-@numba.njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _place(
     xyz: _Float32,
     radius_m: _Float32,
@@ -80,7 +81,7 @@ def _place(
         placed[i, 3] = depth
 
 
-@numba.njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _fill(
     placed: _Float32,
     rgb: npt.NDArray[np.uint8],

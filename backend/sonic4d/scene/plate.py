@@ -7,8 +7,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from ..compiled import njit
 from .flow import Image, Map
 
 SAMPLES = 48
@@ -88,7 +88,7 @@ def inpainted(plate: Image, unseen: Mask) -> Image:
     return np.where(unseen[..., None] > 0, cv2.resize(filled, (width, height)), plate)
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True)
 def _densest_colour(
     samples: npt.NDArray[np.uint8], weights: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.uint8]:

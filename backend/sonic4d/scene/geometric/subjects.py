@@ -7,9 +7,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from scipy import ndimage
 
+from ...compiled import njit
 from ..flow import Map
 from ..movers import Labels
 from .layout import View
@@ -117,7 +117,7 @@ def _inflated(mask: npt.NDArray[np.uint8]) -> Map:
     )
 
 
-@njit(cache=True)
+@njit()
 def _solve_poisson(mask: npt.NDArray[np.uint8], sweeps: int) -> npt.NDArray[np.float32]:
     height, width = mask.shape
     solution = np.zeros((height, width), np.float32)
