@@ -8,6 +8,7 @@ walls and air demand. Its energy is what the room's energy balance demands minus
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +22,7 @@ from .decay import advance_s, bandwidth_hz, decays_per_s, octave_energy
 from .early_images import DECAY_60_DB, Walls
 from .hand_over import HandOver
 from .image_source import SPEED_OF_SOUND
+from .parallel import thread_count
 from .spectral_buses import PASSBAND
 
 Array = npt.NDArray[np.float64]
@@ -58,18 +60,22 @@ def make_tail(
     share = np.array([np.interp(time, hand_over.times_s, late) for late in hand_over.late.T]).T
     level = np.sqrt(density * (share @ hats)) * (frequencies < PASSBAND * rate_hz)
     spectrum = level * np.exp(-fading / 2 * time[:, None])
-    response = np.empty((channels, (frames + 1) * hop), np.float32)
-    steps_s = np.linspace(0, response.shape[1] / rate_hz, _DECAY_STEPS + 1)
+    count = (frames + 1) * hop
+    steps_s = np.linspace(0, count / rate_hz, _DECAY_STEPS + 1)
     early = _early_energy(hand_over, steps_s) / rate_hz
-    for channel, row in enumerate(response):
-        noise = _even_noise((frames + 1) * hop, rate_hz, seed, channel)
-        row[:] = _shaped(noise, spectrum, hop, size)
+
+    def make_channel(channel: int) -> Float32:
+        noise = _even_noise(count, rate_hz, seed, channel)
+        row = _shaped(noise, spectrum, hop, size)
         faster_per_s = np.zeros(len(_CALIBRATED_HZ))
         for _ in range(_CALIBRATIONS):
             faster_per_s += _correction_per_s(row, early, walls, steps_s, rate_hz)
             tilt = np.exp(-(faster_per_s @ hats[: len(_CALIBRATED_HZ)]) / 2 * time[:, None])
-            row[:] = _shaped(noise, spectrum * tilt, hop, size)
-    return response
+            row = _shaped(noise, spectrum * tilt, hop, size)
+        return row
+
+    with ThreadPoolExecutor(thread_count()) as pool:
+        return np.array([*pool.map(make_channel, range(channels))])
 
 
 def _shaped(noise: Array, spectrum: Array, hop: int, size: int) -> Float32:
@@ -81,8 +87,8 @@ def _shaped(noise: Array, spectrum: Array, hop: int, size: int) -> Float32:
     result = np.zeros(early + len(spectrum) * hop + size, np.float32)
     for start in range(0, len(spectrum), _FRAMES_AT_ONCE):
         chosen = slice(start, start + _FRAMES_AT_ONCE)
-        noises = fft.rfft(cut[chosen] * window, size, workers=-1) * spectrum[chosen]
-        shaped = np.roll(fft.irfft(noises, size, workers=-1), early, axis=-1)
+        noises = fft.rfft(cut[chosen] * window, size) * spectrum[chosen]
+        shaped = np.roll(fft.irfft(noises, size), early, axis=-1)
         for frame, samples in enumerate(shaped):
             place = (start + frame) * hop
             result[place : place + size] += samples
