@@ -297,6 +297,7 @@ def main() -> int:
     hook = sys.unraisablehook
     sys.unraisablehook = lambda event: (raised.append(repr(event.exc_value)), hook(event))[1]
     folder = Path(tempfile.mkdtemp(prefix="sonic4d_random_"))
+    os.chdir(folder)  # for what is exported under a name without a folder
     for kind in ("DATAFILES", "SCRIPTS"):
         os.environ[f"BLENDER_USER_{kind}"] = str(folder / kind.lower())
     extension.EXTENSION.register()
@@ -313,6 +314,7 @@ def main() -> int:
     finally:
         extension.EXTENSION.unregister()
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        os.chdir(folder.parent)
         shutil.rmtree(folder, ignore_errors=True)
     left = leftovers()
     if world:
