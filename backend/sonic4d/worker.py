@@ -75,7 +75,9 @@ class _Worker:
         while entry := self._jobs.get():
             job_id, job = entry
             run_job(job, partial(self._send, job_id), partial(self._should_stop, job_id))
-            # Going through all that compiled code and libraries keep, in the middle of a job, would take 0.1 s.
+            # Going through all that compiled code and libraries keep, in the middle of a job, would take 0.1 s. What earlier
+            # jobs kept is looked at as well: some of it is garbage by now.
+            gc.unfreeze()
             gc.collect()
             gc.freeze()
 

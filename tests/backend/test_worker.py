@@ -192,6 +192,13 @@ def test_failures_leave_the_worker_in_order(worker: Worker) -> None:
     assert worker.until("error", 9)["code"] == "unknown_job"
 
 
+def test_what_a_job_kept_goes_with_the_next_ones(worker: Worker) -> None:
+    for number in range(1, 6):
+        worker.run(number, kind="keeping")
+        [living] = worker.until("done", number)["results"]
+    assert int(Path(living).name) <= 2
+
+
 def test_flood_of_progress_is_thinned(worker: Worker) -> None:
     worker.receive()
     worker.run(1, kind="fast")
