@@ -65,10 +65,10 @@ def _write_once(file: Path, arrays: Callable[[], dict[str, np.ndarray]]) -> None
 def obstacles(scene_uid: int, slice_s: float) -> Generator[None, None, list[Obstacle]]:
     """The meshes of the scene's obstacle collection, evaluated at its first frame: they stand still.
 
-    Yields after a mesh whenever `slice_s` seconds have gone by. Raises `Sonic4DError` where one is removed meanwhile.
+    Yields before the first mesh, and after one whenever `slice_s` seconds have gone by. Raises `Sonic4DError` where one is removed meanwhile.
     """
     found: list[Obstacle] = []
-    deadline = time.perf_counter() + slice_s
+    deadline = 0.0  # what was read before has had the present slice
     for uid in [item.session_uid for item in obstacle_objects(scene_of(scene_uid))]:
         if time.perf_counter() > deadline:
             yield

@@ -16,7 +16,7 @@ from mathutils import Matrix
 from ...backend.sonic4d.files import write_json
 from . import sounding
 from .listener import head_poses, listeners
-from .obstacles import Obstacle, obstacle_objects, obstacles
+from .obstacles import Obstacle, obstacles
 from .room import room_json
 from .sampling import Samples, finish, sample, scene_of
 from .sound_files import stage_audio
@@ -91,8 +91,6 @@ def read_shot(scene_uid: int, slice_s: float = float("inf")) -> Generator[None, 
     uids = list(dict.fromkeys([uid for uid, _ in heads] + [sound.uid for sound in sounds]))
     speakers = {item.session_uid for item in scene.objects if item.type == "SPEAKER"}
     samples = yield from sample(scene_uid, uids, frames, slice_s)
-    if obstacle_objects(scene_of(scene_uid)):
-        yield
     solid = yield from obstacles(scene_uid, slice_s)
 
     scene = scene_of(scene_uid)
