@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import __version__
+from .files import new_file
 from .monitor import Monitor
+from .protocol import Sonic4DError
 
 # Arrays by their names, and what can be written as JSON.
 Contents = tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]
@@ -35,7 +36,7 @@ def kept_stage(
         monitor.log(f"The {stage} is taken over from the generation that was interrupted.")
         return contents
     contents = make()
-    with suppress(OSError):  # a full disk is no reason to stop
+    with suppress(OSError, Sonic4DError):  # a full disk is no reason to stop
         _write(path, *contents)
     return contents
 
@@ -58,10 +59,5 @@ def _read(path: Path) -> Contents:
 
 def _write(path: Path, arrays: dict[str, npt.NDArray[Any]], info: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with work.open("wb") as file:
-            np.savez(file, **arrays, **{_INFO: np.array(json.dumps(info))})
-        os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
+    with new_file(path) as work:
+        np.savez(work, **arrays, **{_INFO: np.array(json.dumps(info))})
