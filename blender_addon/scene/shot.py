@@ -44,15 +44,14 @@ class Reading:
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def draft(self) -> Reading | None:
-        """The same with fewer reflections, which is rendered in a third of the time; None where that saves nothing.
+        """The same without single reflections, which is rendered in a third of the time; None where that saves nothing.
 
-        The reverberation begins the sooner, so the level stays. Of one source the first reflections are kept.
+        The reverberation begins the sooner, so the level stays.
         """
         render, room = self.data["render"], self.data["room"]
         if render["mode"] != "hifi" or room["kind"] != "shoebox":
             return None
-        order = 1 if len(self.data["sources"]) == 1 else 0
-        return replace(self, data={**self.data, "render": {**render, "reflection_order": order}})
+        return replace(self, data={**self.data, "render": {**render, "reflection_order": 0}})
 
     def in_folder(self, folder: Path) -> dict[str, Any]:
         """shot.json for `folder`, into which sounds that aren't in it are put. Raises `Sonic4DError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +30,7 @@ def octave_energy(
     low = min(size, 2 * math.ceil(size * _SAMPLES_PER_PERIOD * middle_hz / rate_hz / 2))
     low = min(size, fft.next_fast_len(low, real=True))
     low -= low % 2
-    kept = spectrum[..., : low // 2 + 1] * _backwards(
-        np.arange(low // 2 + 1) * (rate_hz / size), middle_hz
-    )
+    kept = spectrum[..., : low // 2 + 1] * _backwards(low // 2 + 1, rate_hz / size, middle_hz)
     energy = fft.irfft(kept, low) ** 2 * (low / size)
     passed = np.interp(
         times_s, np.arange(low + 1) * (size / low / rate_hz), np.append(0, np.cumsum(energy))
@@ -39,9 +38,10 @@ def octave_energy(
     return np.diff(passed)
 
 
-def _backwards(frequencies_hz: Array, middle_hz: float) -> Complex:
-    """Response (n,) of a Butterworth octave filter to a sound that is played backwards."""
-    frequencies_hz = np.maximum(frequencies_hz, 1e-3)
+@lru_cache(maxsize=16)
+def _backwards(count: int, spacing_hz: float, middle_hz: float) -> Complex:
+    """Response (count,) of a Butterworth octave filter to a sound that is played backwards."""
+    frequencies_hz = np.maximum(np.arange(count) * spacing_hz, 1e-3)
     offset = math.sqrt(2) * (frequencies_hz / middle_hz - middle_hz / frequencies_hz)
     poles = np.exp(1j * np.pi * (2 * np.arange(_ORDER) + _ORDER + 1) / (2 * _ORDER))
     return np.conj(1 / np.prod(1j * offset[:, None] - poles, axis=1))

@@ -37,6 +37,7 @@ _ITERATIONS, _RELAXATION, _NEAR_ENOUGH = 10, 0.7, 0.002
 _MOST = 0.25  # of the decay: what may be added or taken away
 _EVEN_WAVES = 15.0  # periods of an octave's middle over which its noise is evened out
 _LEAST_EVEN_S = 0.02
+_LENGTH_STEP_S = 0.25  # of what is kept for the next room: an edit seldom makes it longer
 
 
 def make_tail(
@@ -65,7 +66,7 @@ def make_tail(
     early = _early_energy(hand_over, steps_s) / rate_hz
 
     def make_channel(channel: int) -> Float32:
-        noise = _even_noise(count, rate_hz, seed, channel)
+        noise = _even_noise(_longer(count, rate_hz), rate_hz, seed, channel)[:count]
         row = _shaped(noise, spectrum, hop, size)
         faster_per_s = np.zeros(len(_CALIBRATED_HZ))
         for _ in range(_CALIBRATIONS):
@@ -78,9 +79,16 @@ def make_tail(
         return np.array([*pool.map(make_channel, range(channels))])
 
 
-def _shaped(noise: Array, spectrum: Array, hop: int, size: int) -> Float32:
+def _longer(count: int, rate_hz: int) -> int:
+    """A number of samples that is the same for rooms whose late fields last about as long."""
+    step = round(_LENGTH_STEP_S * rate_hz)
+    return math.ceil(count / step) * step
+
+
+def _shaped(noise: Float32, spectrum: Array, hop: int, size: int) -> Float32:
     """Noise (samples,) with the magnitudes spectrum (frames, bins) in frames of 2 `hop` samples, (samples,)."""
-    window = np.hanning(2 * hop + 1)[:-1]
+    spectrum = spectrum.astype(np.float32)
+    window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
     cut = sliding_window_view(noise, 2 * hop)[::hop]
     # The filters have zero phase: half of what they smear comes before a frame's beginning.
     early = (size - 2 * hop) // 2
@@ -113,8 +121,8 @@ def _correction_per_s(
 ) -> Array:
     """How much faster (octaves,) the late field (samples,) has to fade for the walls' reverberation time to be measured, in
     the mean over places whose first reflections have the energy early (octaves, places, n) between steps_s (n + 1,)."""
-    size = fft.next_fast_len(len(response) + rate_hz // 10, real=True)
-    spectrum = fft.rfft(response.astype(np.float64), size)
+    size = _room_to_ring(_longer(len(response), rate_hz), rate_hz)
+    spectrum = fft.rfft(response, size)
     wanted_per_s = walls.decay_per_s(_CALIBRATED_HZ)
     faster_per_s = np.zeros(len(_CALIBRATED_HZ))
     for octave, middle_hz in enumerate(_CALIBRATED_HZ):
@@ -135,15 +143,20 @@ def _correction_per_s(
     return faster_per_s
 
 
-@lru_cache(maxsize=32)
-def _even_noise(count: int, rate_hz: int, seed: int, channel: int) -> Array:
+def _room_to_ring(count: int, rate_hz: int) -> int:
+    """How many samples to transform so that an octave filter, run backwards, has rung out."""
+    return fft.next_fast_len(count + rate_hz // 10, real=True)
+
+
+@lru_cache(maxsize=16)
+def _even_noise(count: int, rate_hz: int, seed: int, channel: int) -> Float32:
     """Gaussian noise (count,) of unit power whose octaves are as strong at all times.
 
     A room's many reflections add up to an even decay; plain noise of the same length would make each octave's
     reverberation time off by several per cent.
     """
     noise = np.random.default_rng([seed, channel]).standard_normal(count)
-    size = fft.next_fast_len(count + rate_hz // 10, real=True)
+    size = _room_to_ring(count, rate_hz)
     spectrum = fft.rfft(noise, size)
     octave = np.log2(np.maximum(fft.rfftfreq(size, 1 / rate_hz), 1) / OCTAVES_HZ[0])
     octave = np.clip(octave, 0, len(OCTAVES_HZ) - 1)
@@ -156,4 +169,4 @@ def _even_noise(count: int, rate_hz: int, seed: int, channel: int) -> Array:
         width = round(max(_EVEN_WAVES / middle_hz, _LEAST_EVEN_S) * rate_hz)
         power = uniform_filter1d(uniform_filter1d(part**2, width), width)
         result += part * np.sqrt((share**2).mean() / np.maximum(power, 1e-9))
-    return result / np.sqrt((result**2).mean())
+    return (result / np.sqrt((result**2).mean())).astype(np.float32)
