@@ -3,7 +3,7 @@ Blender that can run here.
 
     python3 scripts/test.py [pytest arguments]
 
-Exit status 0 when every suite passed. A Blender that could not run is named in the summary.
+Two suites run at a time. Exit status 0 when every suite passed. A Blender that could not run is named in the summary.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import environments
 from environments import ROOT
 
+AT_ONCE = 2  # suites: most of their time goes to programs of one thread
 NO_TESTS = 5  # pytest's exit status when the arguments select nothing in a suite
 
 
@@ -72,9 +73,10 @@ def suites() -> list[Suite]:
     ]
     renderer = next((python for python in reversed(bpy.values()) if python), None)
     programs = zip(("SONIC4D_CHROMIUM", "SONIC4D_CHROMEDRIVER"), browser or (), strict=False)
+    # In this order two at a time end at about the same moment.
     return [
         Suite("backend", ("tests/backend",), backend),
-        Suite("client", ("tests/client",), backend, environ=pythons),
+        *blenders,
         Suite("experts", ("tests/experts",), experts, environ=pythons),
         Suite(
             "ground truth",
@@ -83,6 +85,7 @@ def suites() -> list[Suite]:
             "no Python with bpy was found",
             {"SONIC4D_BPY_PYTHON": str(renderer)},
         ),
+        Suite("client", ("tests/client",), backend, environ=pythons),
         Suite(
             "browser",
             ("tests/browser",),
@@ -90,20 +93,24 @@ def suites() -> list[Suite]:
             "Chromium and its driver were not found",
             dict(programs),
         ),
-        *blenders,
     ]
 
 
 def run(suite: Suite, arguments: list[str]) -> Result:
+    """Says what pytest printed once it has ended: two suites' lines would mix."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
+        report, printed = Path(folder) / "report.xml", Path(folder) / "printed.txt"
         command = [str(suite.python), "-m", "pytest", f"--junit-xml={report}", "-q", *arguments]
         environ = {
             **environments.child_environment(),
             **suite.environ,
             "HF_HUB_OFFLINE": "1",
         }
-        status = subprocess.run([*command, *suite.folders], cwd=ROOT, env=environ).returncode
+        with printed.open("wb") as output:
+            status = subprocess.run(
+                [*command, *suite.folders], cwd=ROOT, env=environ, stdout=output, stderr=output
+            ).returncode
+        say(f"\n== {suite.name}\n{printed.read_text(encoding='utf-8', errors='replace')}")
         if status == NO_TESTS:
             return Result()
         if not report.is_file():
@@ -119,18 +126,15 @@ def run(suite: Suite, arguments: list[str]) -> Result:
 def main() -> int:
     os.chdir(ROOT)
     found = suites()
-    results: dict[str, Result | None] = {}
-    for suite in found:
-        if suite.python is None:
-            results[suite.name] = None
-            continue
-        say(f"\n== {suite.name}")
-        results[suite.name] = run(suite, sys.argv[1:])
+    say("Running the tests; what each suite prints follows when it has ended")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = {s.name: pool.submit(run, s, sys.argv[1:]) for s in found if s.python}
+    results = {suite.name: running[suite.name].result() for suite in found if suite.python}
     say("\n== Summary")
     for suite in found:
-        result = results[suite.name]
+        result = results.get(suite.name)
         say(f"{suite.name}: {result.text if result else f'NOT RUN: {suite.missing}'}")
-    done = [result for result in results.values() if result]
+    done = results.values()
     total = Result(*(sum(getattr(r, k) for r in done) for k in ("passed", "failed", "skipped")))
     say(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     good = total.failed == 0 and total.passed > 0 and not any(result.broken for result in done)
