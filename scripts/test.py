@@ -51,12 +51,17 @@ def say(message: str) -> None:
     print(message, flush=True)
 
 
+def backends() -> tuple[Path, Path]:
+    """The backend's Python and the experts', with all compiled that a render needs: else each suite would compile it."""
+    backend, experts = environments.backend(say, "demo", "test"), environments.experts(say)
+    environments.call([str(backend), "-I", "-m", "sonic4d", "doctor"])
+    return backend, experts
+
+
 def suites() -> list[Suite]:
     """Every suite, its environment made: the backend's and Blender's at the same time."""
     with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(
-            lambda: (environments.backend(say, "demo", "test"), environments.experts(say))
-        )
+        made = pool.submit(backends)
         bpy = {version: environments.bpy(version, say) for version in environments.BLENDER_PYTHONS}
         browser = environments.browser(say)
         backend, experts = made.result()
