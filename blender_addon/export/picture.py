@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import bpy
 
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import compat, tasks
+from ..scene.sampling import scene_of
 from .settings import MAX_SIDE_PX, Options
 
 INTERRUPTED = 130  # exit status
@@ -129,21 +130,31 @@ def _interruptible(work: Path) -> Iterator[None]:
 
 @contextmanager
 def _kept_settings(scene: bpy.types.Scene) -> Iterator[None]:
-    """Put all that `_apply` changes back at the end."""
-    owners = [scene.render, scene.render.image_settings, scene.render.ffmpeg, scene.eevee]
-    if hasattr(scene, "cycles"):
-        owners.append(scene.cycles)
-    kept = [(owner, _values(owner)) for owner in owners]
-    frame_step, camera = scene.frame_step, scene.camera
-    bound = [(marker, marker.camera) for marker in scene.timeline_markers]
+    """Put all that `_apply` changes back at the end: of what is still there then."""
+    uid, kept = scene.session_uid, [_values(owner) for owner in _owners(scene)]
+    frame_step, camera = scene.frame_step, _uid(scene.camera)
+    bound = {marker.as_pointer(): _uid(marker.camera) for marker in scene.timeline_markers}
     try:
         yield
     finally:
-        scene.frame_step, scene.camera = frame_step, camera
-        for marker, marked in bound:
-            marker.camera = marked
-        for owner, values in kept:
-            _restore(owner, values)
+        with suppress(Sonic4DError):  # the scene was removed
+            scene = scene_of(uid)
+            objects = {item.session_uid: item for item in bpy.data.objects}
+            scene.frame_step, scene.camera = frame_step, objects.get(camera)
+            for marker in scene.timeline_markers:
+                if marker.as_pointer() in bound:
+                    marker.camera = objects.get(bound[marker.as_pointer()])
+            for owner, values in zip(_owners(scene), kept, strict=True):
+                _restore(owner, values)
+
+
+def _uid(item: bpy.types.Object | None) -> int:
+    return item.session_uid if item else 0
+
+
+def _owners(scene: bpy.types.Scene) -> list[bpy.types.bpy_struct]:
+    owners = [scene.render, scene.render.image_settings, scene.render.ffmpeg, scene.eevee]
+    return [*owners, scene.cycles] if hasattr(scene, "cycles") else owners
 
 
 def _values(owner: bpy.types.bpy_struct) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -13,7 +14,7 @@ import bpy
 from ...backend.sonic4d.files import check_new_file, new_file
 from ...backend.sonic4d.protocol import Sonic4DError
 from .. import tasks
-from ..scene.sampling import scene_of
+from ..scene.sampling import objects_of, scene_of
 from ..scene.units import frame_rate
 from .picture import render_picture
 from .settings import Options
@@ -33,16 +34,19 @@ def export_shot(
     target = target_file(options.output, options.codec)
     _check(scene, target, options)
     rate, uid = str(frame_rate(scene)), scene.session_uid
+    camera_uid = options.camera.session_uid if options.camera else None
     with _work_folder(target) as work:
-        sound = mix_of(scene, work) if options.sound == "MIX" else take_of(scene, activity)
+        take = sound = mix_of(scene, work) if options.sound == "MIX" else take_of(scene, activity)
         if options.lufs is not None and options.sound == "TAKE":
             levelled = work / "levelled.wav"
-            yield from _render(sound, levelled, activity, _level(options))
-            sound = Placed(levelled, sound.start, sound.heard)
-        yield from _sidecars(scene, sound, target, options, activity)
+            yield from _render(take, levelled, activity, _level(options))
+            sound = Placed(levelled, take.start, take.heard)
+        yield from _sidecars(take, sound, target, options, activity)
         picture = options.picture
         if picture is None:
             scene = scene_of(uid)
+            if camera_uid is not None:
+                options = replace(options, camera=objects_of([camera_uid])[0])
             picture = work / f"picture{target.suffix}"
             yield from render_picture(scene, activity, options, picture)
         try:
@@ -127,14 +131,10 @@ def _work_folder(target: Path) -> Iterator[Path]:
 
 
 def _sidecars(
-    scene: bpy.types.Scene,
-    sound: Placed,
-    target: Path,
-    options: Options,
-    activity: tasks.Activity,
+    take: Placed, sound: Placed, target: Path, options: Options, activity: tasks.Activity
 ) -> tasks.Steps[None]:
+    """What was asked for beside the movie, of the `take`; a WAV file is that of its `sound`."""
     files = sidecar_files(target, options.sidecars)
-    take = take_of(scene, tasks.Activity()) if files else sound
     if "STEMS" in files:
         settings = [*_level(options), "render.stems=true"]
         yield from _render(take, files["STEMS"], activity, settings)

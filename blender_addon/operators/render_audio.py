@@ -8,9 +8,10 @@ from pathlib import Path
 import bpy
 
 from .. import live, tasks
+from ..scene import speakers
 from ..scene.sampling import scene_of
 from ..scene.shot import read_shot
-from ..sequencer import strips, take_list, takes
+from ..sequencer import take_list, takes
 
 _SLICE_S = 0.005
 
@@ -24,8 +25,7 @@ def render_audio(scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Step
     scene_uid = scene.session_uid
     active = take_list.active(scene)
     take_uid = active.uid if active else None
-    if take_uid:
-        strips.check_take_strips(scene, take_uid)
+    take_list.check_fillable(scene, take_uid)
     folder = takes.new_take(scene.name)
     wav = folder / f"{folder.name}.wav"
     try:
@@ -36,6 +36,7 @@ def render_audio(scene: bpy.types.Scene, activity: tasks.Activity) -> tasks.Step
         yield from tasks.job({"kind": "render", "shot": str(shot), "output": str(wav)}, activity)
         scene = scene_of(scene_uid)
         take_list.fill_or_add(scene, take_uid, wav, fingerprint)
+        activity.warnings += speakers.heard_twice(scene)
         live.note(scene)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

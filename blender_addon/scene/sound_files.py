@@ -22,7 +22,15 @@ def sound_file(sound: bpy.types.Sound, user: str) -> Path:
         unpacked = f"sonic4d_{sound.session_uid}_{sound.packed_file.size}{path.suffix}"
         target = Path(bpy.app.tempdir) / unpacked
         if not target.is_file():
-            target.write_bytes(sound.packed_file.data)
+            try:
+                target.write_bytes(sound.packed_file.data)
+            except OSError as error:
+                target.unlink(missing_ok=True)
+                raise Sonic4DError(
+                    "not_written",
+                    f"The packed sound of {user} can't be put into {target.parent}: {error.strerror}.",
+                    "Make room on the disk, or unpack the sound.",
+                ) from None
         return target
     if not path.is_file():
         raise Sonic4DError(

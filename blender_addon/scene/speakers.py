@@ -115,6 +115,17 @@ def unhush(scene: bpy.types.Scene) -> None:
             item.data.muted = item.sonic4d.hushed = False
 
 
+def heard_twice(scene: bpy.types.Scene) -> list[str]:
+    """What to tell of Speakers that Blender plays beside the take, as they can't be muted here."""
+    names = [
+        item.name
+        for item in scene.objects
+        if is_heard(item) and not item.sonic4d.is_source and not item.data.muted
+    ]
+    linked = "a linked Speaker can be muted in its own file only"
+    return [f"Blender plays {', '.join(names)} beside the take: {linked}."] if names else []
+
+
 def _is_ours(item: bpy.types.Object) -> bool:
     """Whether a Speaker isn't linked from another file, where it can't be muted."""
     return item.is_editable and item.data.is_editable

@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 
 from ...backend.sonic4d.materials import WALLS
+from ...backend.sonic4d.protocol import Sonic4DError
 from ..scene import speakers
 from ..scene.paths import stored
 from ..scene.units import frame_rate
@@ -61,6 +62,18 @@ def add(scene: bpy.types.Scene) -> bpy.types.PropertyGroup:
     return take
 
 
+def check_fillable(scene: bpy.types.Scene, uid: str | None) -> None:
+    """Raise a `Sonic4DError` where the take `uid`, or a new one where there is none, can't get a sound."""
+    if not scene.is_editable:
+        raise Sonic4DError(
+            "linked",
+            f"The scene {scene.name} is linked from another file, so it can't get a take here.",
+            "Render its audio in that file.",
+        )
+    if uid:
+        strips.check_take_strips(scene, uid)
+
+
 def fill_or_add(scene: bpy.types.Scene, uid: str | None, wav: Path, fingerprint: str) -> None:
     """Give the take `uid` its sound, as rendered of the scene as it is now; a new one where there is no such take.
 
@@ -81,7 +94,7 @@ def fill_or_add(scene: bpy.types.Scene, uid: str | None, wav: Path, fingerprint:
 def _fill(
     scene: bpy.types.Scene, take: bpy.types.PropertyGroup, wav: Path, fingerprint: str
 ) -> None:
-    strips.check_take_strips(scene, take.uid)
+    check_fillable(scene, take.uid)
     shape = f"{scene.frame_start} {scene.frame_end} {frame_rate(scene)}"
     swapped = False
     if take.shape == shape and not scene.sonic4d.tail:
