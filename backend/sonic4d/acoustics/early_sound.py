@@ -95,13 +95,14 @@ class EarlySound:
             self._blocks = before._blocks
 
     def hear(
-        self, number: int, listening: Sequence[Listening], check: Callable[[], None]
+        self, number: int, listening: Sequence[Listening], begin_source: Callable[[], None]
     ) -> Float32:
-        """Piece (channels, PIECE) number `number`; `listening` at `knots_s`, for each stretch that is heard in it."""
+        """Piece (channels, PIECE) number `number`; `listening` at `knots_s`, for each stretch that is heard in it.
+        `begin_source` is called before each source."""
         times_s = self.knots_s(number)
         buses = np.zeros((len(listening), self._receiver.buses, self.lead + PIECE), np.float32)
         for source in range(len(self._sound)):
-            check()
+            begin_source()
             line = self._line(source, number)
             if line is not None:
                 for heard, part in zip(listening, buses, strict=True):

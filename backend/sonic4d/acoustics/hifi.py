@@ -146,20 +146,41 @@ class Pieces:
 
     def render(self, first: int, last: int) -> Iterator[Float32]:
         """Pieces number `first` to `last` (exclusive), (channels, PIECE) each: the same whatever else is rendered."""
-        numbers = range(first, last)
-        with closing(in_order(numbers, self._render_piece, self._monitor)) as pieces:
-            for done, piece in enumerate(pieces, 1):
-                self._monitor.progress("audio", done, len(numbers))
+        numbers, sources = range(first, last), len(self._sound)
+        begun = np.zeros(len(numbers) + 1, np.int64)  # sources in each piece
+        done = told = 0
+
+        def compute(number: int, check: Callable[[], None]) -> Float32:
+            def begin_source() -> None:
+                check()
+                begun[number - first] += 1
+
+            return self._render_piece(number, check, begin_source)
+
+        def poll() -> None:
+            nonlocal told
+            self._monitor.check()
+            heard = done * sources + max(int(begun[done]) - 1, 0)
+            if heard > told:
+                told = heard
+                self._monitor.progress("audio", heard, len(numbers) * sources)
+
+        with closing(in_order(numbers, compute, poll)) as pieces:
+            for piece in pieces:
+                done += 1
+                poll()
                 yield piece
 
-    def _render_piece(self, number: int, check: Callable[[], None]) -> Float32:
+    def _render_piece(
+        self, number: int, check: Callable[[], None], begin_source: Callable[[], None]
+    ) -> Float32:
         times_s = self._early.knots_s(number)
         listening = [
             Listening(paths, paths.places(times_s), paths.axes(times_s))
             for paths in self._scene.paths
             if paths.stretch.start_s < times_s[-1] and paths.stretch.end_s > times_s[0]
         ]
-        piece = self._early.hear(number, listening, check)
+        piece = self._early.hear(number, listening, begin_source)
         if self._late is not None:
             check()
             axes = np.array([heard.axes[1:-1] for heard in listening])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from ..monitor import Cancelled, Monitor
+from ..monitor import Cancelled
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,12 +25,12 @@ def thread_count() -> int:
 def in_order(
     work: Sequence[Item],
     compute: Callable[[Item, Callable[[], None]], Result],
-    monitor: Monitor,
+    poll: Callable[[], None],
 ) -> Iterator[Result]:
     """compute(item, check) for all items of `work`, by all processors, in the order of `work`.
 
-    `compute` calls its second argument at least every 50 ms, which may raise. Reports no progress. Raises `Cancelled`,
-    and whatever `compute` raises.
+    `compute` calls its second argument at least every 50 ms, which may raise. `poll` is called while nothing is ready; once
+    it raises, all work stops. Raises whatever `poll` and `compute` raise.
     """
     threads = thread_count()
     stop = threading.Event()
@@ -47,7 +47,7 @@ def in_order(
                     pending.append(pool.submit(compute, work[done + len(pending)], check))
                 future = pending.popleft()
                 while not future.done():
-                    monitor.check()
+                    poll()
                     wait([future], _POLL_S)
                 yield future.result()
         finally:

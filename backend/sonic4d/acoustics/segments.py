@@ -79,7 +79,7 @@ def convolve_blocks(
     work = [batch for each in blocks for batch in _batches(_joined(each), rir_samples)]
     output = np.zeros((2, length), dtype=np.float32)
     monitor.progress("audio", 0, len(work))
-    with closing(in_order(work, partial(_convolved, respond), monitor)) as parts:
+    with closing(in_order(work, partial(_convolved, respond), monitor.check)) as parts:
         for done, (batch, part) in enumerate(zip(work, parts, strict=True), 1):
             start = batch.bounds[0]
             kept = part[:, : length - start]

@@ -425,6 +425,17 @@ def test_cancelling(hifi_shot: MakeShot) -> None:
     assert seen[1]["done"] == 2 < seen[1]["total"]
 
 
+def test_progress_of_many_sources_comes_between_the_pieces(hifi_shot: MakeShot) -> None:
+    shot = hifi_shot(frames=24)
+    shot = replace(shot, sources=shot.sources * 40)
+    seen: list[dict[str, Any]] = []
+    render_hifi(shot, [noise(shot)] * 40, Monitor(seen.append, lambda: False))
+    done = [event["done"] for event in seen]
+    assert done == sorted(set(done))
+    assert any(count % 40 for count in done)
+    assert done[-1] == seen[-1]["total"]
+
+
 def test_sound_that_is_not_a_number(hifi_shot: MakeShot) -> None:
     shot = hifi_shot()
     sound = noise(shot)
