@@ -15,7 +15,7 @@ from .heard_paths import HeardPaths
 from .hifi_scene import Paths, Scene
 from .hrtf import LONGEST_ITD_S
 from .image_source import SPEED_OF_SOUND
-from .near_field import approach
+from .near_field import approach, spread
 from .occlusion import Occlusion
 from .parallel import Remembered, thread_count
 from .radiation import towards_listener
@@ -207,6 +207,8 @@ class EarlySound:
             heard.weight,
         )
         heard.share[:, :, 1:] = heard.share[:, :, :1]
+        if receiver.spacing_m:
+            spread(heard, receiver.spacing_m, self._rate_hz)
         return heard
 
     def _colour(self, paths: Paths, source: int, heard: HeardPaths) -> None:

@@ -1,4 +1,4 @@
-"""Sounds within a metre of the head: each ear hears them from its own direction, at its own time and level.
+"""Two ears hear a sound that is near from their own places: at their own time and level, a head's from their own direction.
 
 The head's responses were measured from farther away. Nearer, an ear's response is that to the direction in which the
 line from the ear through the source meets a sphere of 1 m (parallax), times what a rigid sphere would make of the
@@ -55,6 +55,17 @@ def approach(heard: HeardPaths, receiver: Receiver, rate_hz: int) -> None:
         heard.delay[knot, path, ear] += later_m / SPEED_OF_SOUND * rate_hz
         near, far = sphere_levels(near_m, angle), sphere_levels(FARTHEST_M, seen_angle)
         heard.share[knot, path, ear] *= np.exp(near - far)
+
+
+def spread(heard: HeardPaths, spacing_m: float, rate_hz: int) -> None:
+    """Let two microphones hear the paths (`HeardPaths`) each from its own place: when they get there, as 1 / (4 pi d)."""
+    squared = np.einsum("npi,npi->np", heard.away, heard.away)
+    to_the_left_m = np.einsum("npi,ni->np", heard.away, heard.axes[:, 1])
+    for ear, place_m in enumerate((spacing_m / 2, -spacing_m / 2)):
+        away_m = np.sqrt(np.maximum(squared - 2 * place_m * to_the_left_m + place_m**2, 0))
+        later_s = (away_m - np.sqrt(squared)) / SPEED_OF_SOUND
+        heard.delay[..., ear] = (heard.travel_s + later_s) * rate_hz
+        heard.weight[..., ear] = 1 / (4 * np.pi * np.maximum(away_m, SHORTEST_DISTANCE_M))
 
 
 def bounded_m(distance_m: Array) -> Array:

@@ -41,6 +41,7 @@ class Receiver:
     late (channels, (late_order + 1)^2, taps): filters, symmetric about taps // 2, from the Ambisonic channels (N3D,
     forward, left, up) of a diffuse sound field to what the channels hear of it: with the field's exact levels and
     coherence and, within that, as directional as the receiver is.
+    spacing_m: if not 0, the ears are points so far apart, left and right, and hear each path from there (`near_field`).
     """
 
     onsets_s: Array
@@ -48,6 +49,7 @@ class Receiver:
     basis: Float32 | None
     late_order: int
     late: Float32
+    spacing_m: float = 0.0
 
     @property
     def ears(self) -> int:
@@ -104,8 +106,7 @@ def _head(hrtf: Hrtf) -> Receiver:
 def _microphone_pair(spacing_m: float, rate_hz: int) -> Receiver:
     """The paper's two omnidirectional microphones, left and right of the listener's place.
 
-    Plane waves are assumed: both hear the same level. In a diffuse field they cohere as sinc(2 f spacing / c) (Cook et
-    al., JASA 27, 1955).
+    In a diffuse field they cohere as sinc(2 f spacing / c) (Cook et al., JASA 27, 1955).
     """
     latest_s = spacing_m / 2 / SPEED_OF_SOUND
     if 2 * latest_s > LONGEST_ITD_S:
@@ -116,7 +117,7 @@ def _microphone_pair(spacing_m: float, rate_hz: int) -> Receiver:
         )
     left = sphere_table.grid_directions(_STEP_DEG)[:, 1]
     onsets_s = np.stack((-latest_s * left, latest_s * left), axis=1)
-    every = sphere_table.grid_directions()[:, 1:2] * [-latest_s, latest_s]
+    nothing = np.zeros((len(sphere_table.grid_directions()), 2))
     frequencies_hz = fft.rfftfreq(1 << int(np.ceil(np.log2(rate_hz / 94))), 1 / rate_hz)
     covariance = np.empty((len(frequencies_hz), 2, 2))
     covariance[:, [0, 1], [0, 1]] = 1
@@ -124,11 +125,12 @@ def _microphone_pair(spacing_m: float, rate_hz: int) -> Receiver:
     # What is farther apart than a wave tells left from right by time alone; a little of a dipole decides who is who.
     spectra = np.repeat((1 + 0.3 * np.stack((left, -left), 1))[..., None], len(frequencies_hz), 2)
     return Receiver(
-        sphere_table.make_table(every),
-        sphere_table.make_table(np.ones_like(every)).astype(np.float32),
+        sphere_table.make_table(nothing),
+        sphere_table.make_table(nothing + 1).astype(np.float32),
         None,
         1,
         _late_ears(spectra, onsets_s, covariance, frequencies_hz),
+        spacing_m,
     )
 
 

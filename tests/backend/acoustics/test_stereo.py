@@ -46,22 +46,23 @@ def arrival_s(response: Float32) -> float:
     return coarse - (phase * omega).sum() / (omega**2).sum()
 
 
+@pytest.mark.parametrize("distance_m", [0.5, 2.0, 20.0])
 @pytest.mark.parametrize("azimuth_deg", [0, 35, 90, -60, 140])
 def test_each_microphone_hears_when_the_sound_gets_there(
-    stereo: MakeShot, azimuth_deg: float
+    stereo: MakeShot, azimuth_deg: float, distance_m: float
 ) -> None:
-    """Against the distances to the microphones themselves, 20 m away; both as loud, 1 / (4 pi d)."""
+    """Delay and level, 1 / (4 pi d), of the distances to the microphones themselves."""
     angle = np.radians(azimuth_deg)
-    place = 20 * np.array([-np.sin(angle), np.cos(angle), 0])
+    place = distance_m * np.array([-np.sin(angle), np.cos(angle), 0])
     shot = stereo(positions=place, mic_spacing_m=SPACING_M)
     first = np.zeros(shot.sample_count, np.float32)
     first[0] = 1
     sound = render_hifi(shot, [first], SILENT)
     for side, response in zip((-1, 1), sound, strict=True):
-        distance_m = np.linalg.norm(place - [side * SPACING_M / 2, 0, 0])
-        assert arrival_s(response) == pytest.approx(distance_m / C, abs=1e-6)
+        way_m = np.linalg.norm(place - [side * SPACING_M / 2, 0, 0])
+        assert arrival_s(response) == pytest.approx(way_m / C, abs=1e-6)
         level = np.abs(fft.rfft(response, 1 << 14)[20:200]).mean()
-        assert level * 4 * np.pi * 20 == pytest.approx(1, rel=5e-3)
+        assert level * 4 * np.pi * way_m == pytest.approx(1, rel=5e-3)
 
 
 def test_reverberation_coheres_as_a_diffuse_field(
