@@ -33,7 +33,7 @@ from . import tasks
 from .client.environment import OVERRIDE
 from .export.settings import CODECS, ENGINES, MAX_SIDE_PX, SIDECARS, SOUNDS
 from .export.shot import export_shot, target_file
-from .generate_settings import choices
+from .generate_settings import choices, for_backend
 from .operators.export_shot import options_of
 from .operators.generate import SUFFIX
 from .operators.render_audio import render_audio
@@ -87,7 +87,7 @@ def _generate(args: argparse.Namespace, report: Report) -> None:
         "kind": "generate",
         "video": str(args.video.absolute()),
         "output": str(args.bundle),
-        **given,
+        **for_backend(given),
     }
     tasks.wait(tasks.job(job, activity))
     for warning in activity.warnings:

@@ -7,6 +7,8 @@ from typing import Any
 import bpy
 from bpy.props import IntProperty, StringProperty
 
+from .generate_settings import model_folder
+
 AUTO = "auto"
 # What needs no pretrained model: (name, label, description).
 BUILT_IN = (
@@ -35,6 +37,7 @@ def choices(flags: set[str]) -> dict[str, Any]:
             min=0,
             options=flags,
         ),
+        "folder": model_folder(name="Model", options={"PATH_SUPPORTS_BLEND_RELATIVE"} | flags),
     }
 
 

@@ -21,6 +21,8 @@ BUILT_IN = {
     ),
     "audio": ((TRACK, "The video's sound track", "The sound that was recorded with the picture"),),
 }
+# Property -> the part of generating whose model may lie in that folder.
+FOLDERS = {f"{job}_folder": job for job in BUILT_IN}
 VIEWS = (
     ("picture", "Whole picture", "One sound, of all that is seen"),
     ("source", "Each source", "A sound for each source, of what is seen around it"),
@@ -117,7 +119,26 @@ def choices(flags: set[str]) -> dict[str, Any]:
             default=360,
             options=flags,
         ),
+        "depth_folder": model_folder(name="Depth model", options=relative),
+        "grounding_folder": model_folder(name="Finding model", options=relative),
+        "audio_folder": model_folder(name="Sound model", options=relative),
     }
+
+
+def model_folder(name: str, options: set[str]) -> Any:
+    return StringProperty(
+        name=name,
+        description="A folder on this machine with the model's files; empty for the model that was downloaded",
+        subtype="DIR_PATH",
+        options=options,
+    )
+
+
+def for_backend(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with the folders of models as the backend's generate job takes them."""
+    models = [f"{job}={options[name]}" for name, job in FOLDERS.items() if options.get(name)]
+    others = {name: value for name, value in options.items() if name not in FOLDERS}
+    return {**others, "model": models} if models else others
 
 
 class SONIC4D_GenerateSettings(bpy.types.PropertyGroup):

@@ -17,7 +17,16 @@ ADDON = Path(__file__).resolve().parent.parent / "blender_addon"
 IN_CLASSES = ("bl_label", "bl_description")
 IN_CALLS = ("name", "description", "text", "title", "message", "confirm_text")
 FIRST_ARGUMENT = ("tr", "told", "poll_message_set")
-TAKES_TEXT = ("label", "operator", "prop", "menu", "progress", "heading", "draw_task")
+TAKES_TEXT = (
+    "label",
+    "operator",
+    "prop",
+    "menu",
+    "progress",
+    "heading",
+    "draw_task",
+    "model_folder",
+)
 
 
 def texts(path: Path) -> Iterator[str]:

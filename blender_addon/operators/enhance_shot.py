@@ -13,7 +13,7 @@ from ...backend.sonic4d.files import write_json
 from .. import tasks
 from ..enhance_settings import choices
 from ..scene.camera import show_picture
-from ..scene.paths import stored
+from ..scene.paths import absolute, stored
 from ..scene.sampling import scene_of
 from ..scene.view import view_of
 from ..sequencer import takes
@@ -50,7 +50,9 @@ def options_of(scene: bpy.types.Scene, given: Mapping[str, Any]) -> dict[str, An
     settings = scene.sonic4d.enhance
     values = {name: given.get(name, getattr(settings, name)) for name in choices(set())}
     defaults = settings.bl_rna.properties
-    return {name: value for name, value in values.items() if value != defaults[name].default}
+    folder = values.pop("folder")
+    options = {name: value for name, value in values.items() if value != defaults[name].default}
+    return {**options, "model": [f"novel_view={absolute(folder)}"]} if folder else options
 
 
 class SONIC4D_OT_enhance_shot(tasks.TaskOperator, bpy.types.Operator):

@@ -11,9 +11,10 @@ import bpy
 from bpy.props import StringProperty
 
 from ...backend.sonic4d.protocol import Sonic4DError
+from ...backend.sonic4d.unfinished import is_unfinished
 from .. import tasks, times
 from ..field_names import in_fields
-from ..generate_settings import AUTO, BUILT_IN, choices
+from ..generate_settings import AUTO, BUILT_IN, FOLDERS, choices, for_backend
 from ..scene.bundle import read_bundle
 from ..scene.importer import import_bundle
 from ..scene.paths import absolute
@@ -22,6 +23,9 @@ from ..sequencer.takes import file_name, project_folder
 from ..translations import told
 
 SUFFIX = ".sonic4d"
+_goes_on: dict[
+    Path, bool
+] = {}  # panels are drawn all the time: looked up once, and again after each generation
 MOVIES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mxf")
 
 
@@ -55,10 +59,19 @@ def options_of(scene: bpy.types.Scene, given: Mapping[str, Any]) -> dict[str, An
         value = given.get(name, getattr(settings, name))
         if value == prop.default:
             continue
-        if prop.type == "STRING" and prop.subtype == "FILE_PATH" and is_path(value):
+        if name in FOLDERS or (
+            prop.type == "STRING" and prop.subtype == "FILE_PATH" and is_path(value)
+        ):
             value = str(absolute(value))
         options[name] = value
-    return options
+    return for_backend(options)
+
+
+def goes_on(video: Path) -> bool:
+    """Whether generating from this video would go on where it was interrupted."""
+    if video not in _goes_on:
+        _goes_on[video] = is_unfinished(video)
+    return _goes_on[video]
 
 
 def is_path(text: str) -> bool:
@@ -118,6 +131,8 @@ class SONIC4D_OT_generate(tasks.TaskOperator, bpy.types.Operator):
         except Sonic4DError as error:
             said = in_fields(error.message), in_fields(error.hint)
             raise Sonic4DError(error.code, *said) from None
+        finally:
+            _goes_on.clear()
         activity.warnings[:] = map(in_fields, activity.warnings)
         return bundle
 

@@ -27,8 +27,10 @@ class SONIC4D_PT_enhance(Sidebar, bpy.types.Panel):
         row.prop(settings, "expert")
         row.menu(SONIC4D_MT_novel_view.__name__, text="", icon="DOWNARROW_HLT")
         expert = next((e for e in experts_of("novel_view") if e.option == settings.expert), None)
+        if expert or settings.is_property_set("folder"):
+            column.prop(settings, "folder")
         if expert:
-            draw_expert(column, expert)
+            draw_expert(column, expert, settings.folder)
         if settings.expert != "fill":
             column.prop(settings, "prompt")
             column.prop(settings, "seed")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from ...backend.sonic4d.unfinished import is_unfinished
 from .. import times
 from ..client.models import Expert
 from ..experts import experts_of, known
 from ..generate_settings import BUILT_IN, TRACK
+from ..operators.generate import goes_on
 from ..scene.paths import absolute
 from ..translations import tr
 from .panels import Sidebar
@@ -40,8 +40,7 @@ class SONIC4D_PT_generate(Sidebar, bpy.types.Panel):
                 "{count} frames take about {time:.1f} min", count=settings.max_frames, time=minutes
             )
             column.label(text=text, icon="TIME")
-        goes_on = settings.video and is_unfinished(absolute(settings.video))
-        if goes_on:
+        if settings.video and goes_on(absolute(settings.video)):
             draw_task(layout, "sonic4d.generate", "FILE_MOVIE", text="Continue")
         else:
             draw_task(layout, "sonic4d.generate", "FILE_MOVIE")
@@ -63,8 +62,11 @@ class SONIC4D_PT_generate_options(Sidebar, bpy.types.Panel):
             row.prop(settings, job, text=label)
             row.menu(f"SONIC4D_MT_{job}", text="", icon="DOWNARROW_HLT")
             expert = next((e for e in experts_of(job) if e.option == option), None)
+            folder = f"{job}_folder"
+            if expert or settings.is_property_set(folder):
+                layout.prop(settings, folder)
             if expert:
-                draw_expert(layout, expert)
+                draw_expert(layout, expert, getattr(settings, folder))
         of_models = ("audio_prompt", "audio_negative_prompt", "audio_view", "seed")
         if settings.audio != TRACK or any(settings.is_property_set(name) for name in of_models):
             for name in of_models:
@@ -73,15 +75,15 @@ class SONIC4D_PT_generate_options(Sidebar, bpy.types.Panel):
         row.operator("sonic4d.open_log", icon="TEXT").log = "WORKER"
 
 
-def draw_expert(layout: bpy.types.UILayout, expert: Expert) -> None:
-    """What to know of a model before it is used."""
+def draw_expert(layout: bpy.types.UILayout, expert: Expert, folder: str = "") -> None:
+    """What to know of a model before it is used; `folder` is the user's own that holds it."""
     box = layout.box().column(align=True)
     box.label(text=f"{expert.title}: {expert.size}, {expert.licence}")
     if not expert.commercial:
         box.label(text="Not for commercial use", icon="ERROR")
     if expert.needs_gpu:
         box.label(text="Without a GPU it takes hours", icon="TIME")
-    if not expert.cached:
+    if not expert.cached and not folder:
         box.label(text="Not downloaded yet: see the add-on's preferences", icon="INFO")
     if expert.why_not:
         box.label(text=tr("Can't be used here: {why}", why=expert.why_not), icon="ERROR")

@@ -13,7 +13,7 @@ from sonic4d_extension.backend.sonic4d.protocol import Sonic4DError
 from sonic4d_extension.blender_addon import tasks, times
 from sonic4d_extension.blender_addon.client.jobs import Job
 from sonic4d_extension.blender_addon.field_names import in_fields
-from sonic4d_extension.blender_addon.operators import generate
+from sonic4d_extension.blender_addon.operators import enhance_shot, generate
 
 
 @pytest.fixture
@@ -123,3 +123,33 @@ def test_what_is_asked_of_a_model_that_makes_sound(saved: Path) -> None:
         "audio_negative_prompt": "music",
         "audio_view": "source",
     }
+
+
+def test_models_in_folders_of_the_users_own(saved: Path) -> None:
+    scene = bpy.context.scene
+    scene.sonic4d.generate.depth = "depth-anything"
+    scene.sonic4d.generate.depth_folder = "//models/depth"
+    given = {"grounding_folder": "/models/dino"}
+    assert generate.options_of(scene, given) == {
+        "depth": "depth-anything",
+        "model": [f"depth={saved / 'models' / 'depth'}", "grounding=/models/dino"],
+    }
+    scene.sonic4d.enhance.folder = "//models/wan"
+    assert enhance_shot.options_of(scene, {}) == {
+        "model": [f"novel_view={saved / 'models' / 'wan'}"]
+    }
+
+
+def test_the_panel_looks_for_what_was_interrupted_once(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a generation has ended."""
+    looked: list[Path] = []
+    monkeypatch.setattr(generate, "is_unfinished", lambda video: looked.append(video) or True)
+    clip = sound.noise(saved / "clip.mp4", 0.1)
+    assert all(generate.goes_on(clip) for _ in range(3))
+    assert looked == [clip]
+    with pytest.raises(RuntimeError, match="clip.mp4"):
+        bpy.ops.sonic4d.generate(filepath=str(clip))
+    monkeypatch.setattr(generate, "is_unfinished", lambda video: False)
+    assert not generate.goes_on(clip)

@@ -166,5 +166,7 @@ def test_an_interrupted_generation_can_be_continued(
     kept = unfinished.folder_of(video)
     kept.mkdir(parents=True)
     (kept / "depth_1.npz").touch()
+    with pytest.raises(RuntimeError):  # no video at all: it ends, and the panel looks again
+        bpy.ops.sonic4d.generate()
     draw(generate_panel.SONIC4D_PT_generate)
     assert asked == ["Generate", "Generate", "Generate", "Continue"]
