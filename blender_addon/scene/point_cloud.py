@@ -96,13 +96,14 @@ def _node_group(name: str, *, animated: bool) -> bpy.types.NodeTree:
             tree, "FunctionNodeReplaceString", files, "####", _clip_frame_text(tree, inputs)
         )
     mesh = _add(tree, "GeometryNodeImportPLY", files)
+    radius = _radius(tree, inputs)
+    every, chosen = (
+        _add(tree, "GeometryNodeMeshToPoints", mesh, selection, None, radius)
+        for selection in (None, _selection(tree, inputs))
+    )
+    # To choose among all points takes longer than all the rest, where the artist usually shows every one.
     points = _add(
-        tree,
-        "GeometryNodeMeshToPoints",
-        mesh,
-        _selection(tree, inputs),
-        None,
-        _radius(tree, inputs),
+        tree, "GeometryNodeSwitch", _is_choosy(tree, inputs), every, chosen, input_type="GEOMETRY"
     )
     shown = _add(tree, "GeometryNodeSetMaterial", points, None, inputs[MATERIAL])
     _add(tree, "NodeGroupOutput", shown)
@@ -214,6 +215,16 @@ def _selection(
     drop = _add(tree, "FunctionNodeBooleanMath", too_unsure, hidden, operation="OR")
     chosen = _add(tree, "FunctionNodeRandomValue", inputs[DENSITY], data_type="BOOLEAN")
     return _add(tree, "FunctionNodeBooleanMath", chosen, drop, operation="NIMPLY")
+
+
+def _is_choosy(
+    tree: bpy.types.NodeTree, inputs: dict[str, bpy.types.NodeSocket]
+) -> bpy.types.NodeSocket:
+    """Whether the artist's selection can leave points out."""
+    fewer = _add(tree, "ShaderNodeMath", inputs[DENSITY], 1.0, operation="LESS_THAN")
+    surer = _add(tree, "ShaderNodeMath", inputs[CONFIDENCE_CUT], 0.0, operation="GREATER_THAN")
+    either = _add(tree, "FunctionNodeBooleanMath", fewer, surer, operation="OR")
+    return _add(tree, "FunctionNodeBooleanMath", either, inputs[HIDE_SYNTHETIC], operation="OR")
 
 
 def _radius(
