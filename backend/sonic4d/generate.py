@@ -57,7 +57,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
     """Make the scene bundle of a video; returns its folder.
 
     The longest shot without a cut is used, or the one that the point or box lies in. Raises `Sonic4DError`, `Cancelled`;
-    then nothing is left behind but the finished depth and made sound, from which the next generation of the video goes on.
+    then nothing is left behind but the finished depth, sources and made sound, from which the next generation of the video goes on.
     """
     target = settings.output
     if target.name and target.suffix != SUFFIX:
@@ -112,6 +112,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
         experts,
         own_sounds,
         settings,
+        kept,
         monitor,
     )
     room = _room(shot, depth, k, sources.positions, settings)

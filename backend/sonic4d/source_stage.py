@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from .bundle import Expert, SourceTrack
 from .experts.grounding.choice import Chosen, choose_experts
 from .experts.store import Ready, parse_overrides
 from .geometry.cameras import Intrinsics
+from .kept_stages import Contents, kept_stage
 from .media.video import Clip
 from .monitor import Monitor
 from .scene.depth import DepthResult
@@ -26,6 +29,7 @@ from .sources.trajectory import trajectory
 
 Array = npt.NDArray[np.float64]
 
+_ARRAYS = ("boxes", "confidence")  # of a `Finding`
 SHARED_SOUND = (
     "There is one sound for several sources: each plays all of it, softer, so that its power stays. "
     "Give each its own sound in Blender, in shot.json, or with --audio mmaudio --audio-view source."
@@ -85,18 +89,27 @@ def sources_of_shot(
     experts: Chosen,
     own_sounds: bool,
     settings: GenerateSettings,
+    kept: Path,
     monitor: Monitor,
 ) -> Sources:
     """Find the sources in the picture (`sources.find`) and in the world (`sources.trajectory`). Raises `Sonic4DError`.
 
-    own_sounds: each source gets a sound file of its own.
+    own_sounds: each source gets a sound file of its own. `kept`: the folder of what an interrupted generation had finished.
     """
     monitor.progress("source", 0, 1)
-    loaded = experts.load()
-    chosen = loaded.chosen
-    required = "grounding" in chosen.required
-    finders = Finders(loaded.model, required, chosen.why, loaded.track or track_box)
-    findings = find_sources(shot.frames, mono, shot.frame_rate, motion, wanted, finders, monitor)
+    models = [
+        (ready.model.name, ready.commits, ready.folders) if ready else None
+        for ready in (experts.grounding, experts.tracking)
+    ]
+    key = (shot.frames, mono, shot.frame_rate, wanted, models, sorted(experts.required))
+    contents = kept_stage(
+        kept,
+        "source",
+        key,
+        lambda: _packed(*_found(shot, mono, motion, wanted, experts, monitor)),
+        monitor,
+    )
+    findings, provenance, warned = _unpacked(*contents)
     names = _names(findings)
     files = _audio_files(names) if own_sounds else _audio_files(names[:1]) * len(names)
     tracks = []
@@ -123,12 +136,56 @@ def sources_of_shot(
             )
         )
     monitor.progress("source", 1, 1)
-    warnings = [warning for finding in findings for warning in finding.warnings]
+    warnings = [*warned, *(warning for finding in findings for warning in finding.warnings)]
     if len(tracks) > 1 and not own_sounds:
         warnings.append(SHARED_SOUND)
-    return Sources(
-        tuple(tracks), tuple(_provenance(findings, chosen)), (*chosen.warnings, *warnings)
+    return Sources(tuple(tracks), provenance, tuple(warnings))
+
+
+def _found(
+    shot: Clip,
+    mono: npt.NDArray[np.floating],
+    motion: MotionAnalysis,
+    wanted: SourceSettings,
+    experts: Chosen,
+    monitor: Monitor,
+) -> tuple[tuple[Finding, ...], tuple[Expert, ...], tuple[str, ...]]:
+    """The sources in the picture, whom they are from, and warnings of the experts' choice."""
+    loaded = experts.load()
+    chosen = loaded.chosen
+    required = "grounding" in chosen.required
+    finders = Finders(loaded.model, required, chosen.why, loaded.track or track_box)
+    findings = find_sources(shot.frames, mono, shot.frame_rate, motion, wanted, finders, monitor)
+    return findings, tuple(_provenance(findings, chosen)), chosen.warnings
+
+
+def _packed(
+    findings: Sequence[Finding], provenance: Sequence[Expert], warnings: Sequence[str]
+) -> Contents:
+    arrays = {
+        f"{name}_{number}": getattr(finding, name)
+        for number, finding in enumerate(findings)
+        for name in _ARRAYS
+    }
+    plain = [{**vars(finding), **dict.fromkeys(_ARRAYS)} for finding in findings]
+    experts = [asdict(expert) for expert in provenance]
+    return arrays, {"findings": plain, "experts": experts, "warnings": [*warnings]}
+
+
+def _unpacked(
+    arrays: Mapping[str, Array], info: Mapping[str, Any]
+) -> tuple[tuple[Finding, ...], tuple[Expert, ...], tuple[str, ...]]:
+    findings = tuple(
+        Finding(
+            **{
+                **plain,
+                **{name: arrays[f"{name}_{number}"] for name in _ARRAYS},
+                "warnings": tuple(plain["warnings"]),
+            }
+        )
+        for number, plain in enumerate(info["findings"])
     )
+    return findings, tuple(Expert(**each) for each in info["experts"]), tuple(info["warnings"])
 
 
 def _names(findings: Sequence[Finding]) -> list[str]:
