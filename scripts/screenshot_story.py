@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Generator
 from pathlib import Path
@@ -17,10 +18,15 @@ import bpy
 
 ADDON = "bl_ext.user_default.sonic4d"
 CATEGORY = "Sonic4D"
+SEQUENCER_PX = 200  # by which the sequencer is made higher than the timeline was
 TABS_PX = 26  # at the right of a sidebar
 DRAWN_S = 0.7  # until Blender has drawn what was changed
-SHADERS_S = 8.0  # until the viewport's shaders are compiled, in software
-LONGEST_S = 240.0  # that a task may take
+LONGEST_S = 240.0  # that a task, or compiling the viewport's shaders in software, may take
+IDLE_S, IDLE_LOOKS, IDLE_SHARE = (
+    1.0,
+    4,
+    0.15,
+)  # idle: that often in a row busy for less than that share of the time
 
 bundle, output = map(Path, sys.argv[sys.argv.index("--") + 1 :])
 work = Path(tempfile.mkdtemp())
@@ -66,6 +72,17 @@ def until_done() -> Story:
         yield 0.2
         waited += 0.2
         assert waited < LONGEST_S, "the task takes too long"
+
+
+def until_idle() -> Story:
+    """Wait until the viewport has its shaders and every sample of the picture: while that goes on it draws all the time."""
+    waited = idle = 0
+    while idle < IDLE_LOOKS:
+        before_s = time.process_time()
+        yield IDLE_S
+        idle = idle + 1 if time.process_time() - before_s < IDLE_SHARE * IDLE_S else 0
+        waited += IDLE_S
+        assert waited < LONGEST_S, "the viewport is never done"
 
 
 def panels(space: str) -> dict[str, list[type[bpy.types.Panel]]]:
@@ -149,7 +166,11 @@ def story() -> Story:
     yield from show_sidebar(view)
     picture("1_generate")
     yield from click_the_source(view)
+    call(bpy.ops.sonic4d.check_backend, view, "INVOKE_DEFAULT")
+    yield from until_done()
+    scene.sonic4d.generate.audio = "mmaudio-large-44k-v2"
     yield from every_panel("Modeling", "VIEW_3D", "empty_", only="scene")
+    scene.sonic4d.generate.audio = "track"
 
     # The scene, its camera and its sound.
     call(bpy.ops.sonic4d.import_bundle, view, filepath=str(bundle))
@@ -160,8 +181,9 @@ def story() -> Story:
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
     view.spaces.active.region_3d.view_perspective = "CAMERA"
     call(bpy.ops.view3d.view_center_camera, view)
-    yield SHADERS_S
+    yield from until_idle()
     picture("2_scene")
+    choose_room("studio")
     call(bpy.ops.sonic4d.render_audio, view, "INVOKE_DEFAULT")
     yield 1.0
     yield from until_done()
@@ -170,14 +192,17 @@ def story() -> Story:
     source = next(item for item in scene.objects if item.sonic4d.is_source)
     bpy.context.view_layer.objects.active = source
     source.select_set(True)
+    scene.sonic4d.active_source = list(scene.objects).index(source)
     yield from every_panel("Sculpting", "VIEW_3D", "")
 
     # The take in the sequencer, and the finished shot.
     timeline = area_of("DOPESHEET_EDITOR")
     timeline.type = "SEQUENCE_EDITOR"
+    x, y = timeline.x + timeline.width // 2, timeline.y + timeline.height
+    call(bpy.ops.screen.area_move, timeline, x=x, y=y, delta=SEQUENCER_PX)
     yield DRAWN_S
     call(bpy.ops.sequencer.view_all, timeline)
-    yield DRAWN_S
+    yield from until_idle()
     picture("4_sequencer")
     yield from every_panel("Shading", "SEQUENCE_EDITOR", "sequencer_")
     scene.frame_end = scene.frame_start + 11  # enough to be seen
@@ -191,14 +216,20 @@ def story() -> Story:
     assert (work / "shot.mov").is_file(), "no shot"
 
     # The preferences.
-    call(bpy.ops.sonic4d.check_backend, view, "INVOKE_DEFAULT")
-    yield from until_done()
     view.type = "PREFERENCES"
     preferences.active_section = "ADDONS"
     bpy.context.window_manager.addon_search = "Sonic4D"
     bpy.ops.preferences.addon_expand(module=ADDON)
     yield DRAWN_S
     picture("panel_preferences", region_of(view, "WINDOW"))
+
+
+def choose_room(name: str) -> None:
+    """Of the rooms that come with the add-on."""
+    menu = bpy.types.SONIC4D_MT_room_presets
+    found = (Path(folder) / f"{name}.py" for folder in bpy.utils.preset_paths(menu.preset_subdir))
+    preset = next(path for path in found if path.is_file())
+    bpy.ops.script.execute_preset(filepath=str(preset), menu_idname=menu.__name__)
 
 
 def click_the_source(view: bpy.types.Area) -> Story:

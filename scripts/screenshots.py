@@ -79,7 +79,7 @@ def publish(taken: Path, output: Path) -> None:
         old.unlink()
     for picture in sorted(taken.glob("*.png")):
         panel = picture.name.startswith("panel_")
-        trim = ["-trim", "+repage"] if panel else ["-resize", f"{WIDTH_PX}x"]
+        trim = ["-shave", "2x2", "-trim", "+repage"] if panel else ["-resize", f"{WIDTH_PX}x"]
         target = output / picture.name
         few = ["-strip", "-dither", "None", "-colors", str(COLOURS)]
         few += ["-define", "png:compression-level=9"]
