@@ -31,9 +31,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import extension
 import make_bundle
 import sound
+from sonic4d_extension.backend.sonic4d.protocol import Sonic4DError
+from sonic4d_extension.blender_addon import live, tasks
+from sonic4d_extension.blender_addon.operators.render_audio import render_audio
 
 # They open another program, or a window that waits for the user.
 LEFT_OUT = {"open_log", "pick_source", "install_backend", "repair_backend"}
+# They take seconds each, and are called that much more seldom.
+SELDOM = {"check_backend": 0.1, "generate": 0.3}
 KEPT_CALLS = 40
 VERBOSE = "SONIC4D_RANDOM_VERBOSE" in os.environ
 
@@ -46,6 +51,7 @@ class World:
         self.folder = folder
         self.calls: deque[str] = deque(maxlen=KEPT_CALLS)
         self.count: Counter[str] = Counter()
+        self.running: tasks.Steps[Any] | None = None  # as beside a user interface
         video = folder / "clip.mp4"
         make_bundle.write_video(video, 4)
         self.bundle = make_bundle.write_bundle(folder / "a b.sonic4d", video)
@@ -67,7 +73,9 @@ class World:
             (8, self.own_operator),
             (5, self.usual_call),
             (4, self.own_setting),
+            (4, self.time_passes),
             (3, self.blender_call),
+            (2, self.begin_render),
             (2, self.undo),
             (1, self.load),
             (1, self.kill_worker),
@@ -93,6 +101,8 @@ class World:
         """One of the add-on's operators with random properties."""
         names = [name for name in sorted(dir(bpy.ops.sonic4d)) if name not in LEFT_OUT]
         name = self.random.choice(names)
+        if self.random.random() > SELDOM.get(name, 1):
+            return "later"
         operator = getattr(bpy.ops.sonic4d, name)
         given = {
             prop.identifier: self.value(prop)
@@ -113,10 +123,54 @@ class World:
             "make_shot_camera": sonic4d.make_shot_camera,
             "apply_move": sonic4d.apply_move,
             "render_audio": sonic4d.render_audio,
+            "room": self.room,
             "select": self.select,
         }
         name = self.random.choice(list(calls))
         return self.called(f"usual {name}", calls[name])
+
+    def room(self) -> None:
+        """One of those that come with the add-on."""
+        menu = "SONIC4D_MT_room_presets"
+        folders = bpy.utils.preset_paths(getattr(bpy.types, menu).preset_subdir)
+        presets = sorted(path for folder in folders for path in Path(folder).glob("*.py"))
+        path = str(self.random.choice(presets))
+        bpy.ops.script.execute_preset(filepath=path, menu_idname=menu)
+
+    def begin_render(self) -> str:
+        """As the button does beside a user interface: what is called next happens while it is rendered."""
+
+        def begin() -> None:
+            if tasks.activity() is None:
+                activity = tasks.Activity("sonic4d.render_audio")
+                self.running = render_audio(bpy.context.scene, activity)
+                tasks._state.steps, tasks._state.activity = self.running, activity
+
+        return self.called("begin a render", begin)
+
+    def time_passes(self) -> str:
+        """What Blender's timers would do meanwhile, of which there are none without a window."""
+
+        def pass_time() -> None:
+            end = time.monotonic() + self.random.choice([0.0, 0.1, 0.5])
+            while True:
+                live.tick()
+                self.move_on()
+                if time.monotonic() >= end:
+                    return
+                time.sleep(0.005)
+
+        return self.called("time passes", pass_time)
+
+    def move_on(self) -> None:
+        """By a step of the render that was begun; a file that was loaded has ended it."""
+        if self.running is None or tasks._state.steps is not self.running:
+            self.running = None
+            return
+        try:
+            next(self.running)
+        except (StopIteration, Sonic4DError):
+            tasks._state.steps = tasks._state.activity = self.running = None
 
     def select(self) -> None:
         layer = bpy.context.view_layer
