@@ -13,6 +13,7 @@ from ..scene.paths import absolute
 from ..translations import tr
 from .panels import Sidebar
 from .task import draw_task
+from .text import draw_text
 
 LABELS = {"depth": "Depth", "grounding": "Finding", "audio": "Sound"}
 
@@ -78,15 +79,15 @@ class SONIC4D_PT_generate_options(Sidebar, bpy.types.Panel):
 def draw_expert(layout: bpy.types.UILayout, expert: Expert, folder: str = "") -> None:
     """What to know of a model before it is used; `folder` is the user's own that holds it."""
     box = layout.box().column(align=True)
-    box.label(text=f"{expert.title}: {expert.size}, {expert.licence}")
+    draw_text(box, f"{expert.title}: {expert.size}, {expert.licence}", "NONE")
     if not expert.commercial:
-        box.label(text="Not for commercial use", icon="ERROR")
+        draw_text(box, tr("Not for commercial use"), "ERROR")
     if expert.needs_gpu:
-        box.label(text="Without a GPU it takes hours", icon="TIME")
+        draw_text(box, tr("Without a GPU it takes hours"), "TIME")
     if not expert.cached and not folder:
-        box.label(text="Not downloaded yet: see the add-on's preferences", icon="INFO")
+        draw_text(box, tr("Not downloaded yet: see the add-on's preferences"), "INFO")
     if expert.why_not:
-        box.label(text=tr("Can't be used here: {why}", why=expert.why_not), icon="ERROR")
+        draw_text(box, tr("Can't be used here: {why}", why=expert.why_not), "ERROR")
 
 
 def _menu(job: str) -> type[bpy.types.Menu]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import bpy
 
 from .. import compat
@@ -11,6 +9,7 @@ from ..field_names import in_fields
 from ..operators.measure_scale import distance_m
 from ..scene.point_cloud import LOOK_INPUTS, TIME_INPUTS, cloud_modifier
 from ..translations import tr
+from .text import draw_text
 
 
 class Sidebar:
@@ -59,19 +58,10 @@ class SONIC4D_PT_scene(Sidebar, bpy.types.Panel):
         for source in root.children:
             if source.sonic4d.is_source:
                 found = f"{source.name}: found {source.sonic4d.found_by}"
-                _text(layout, context, found, "SPEAKER")
+                draw_text(layout, found, "SPEAKER")
         for note in info.warnings.splitlines():
-            _text(layout, context, in_fields(note), "ERROR")
-        _text(layout, context, info.credits, "USER")
-
-
-def _text(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon: str) -> None:
-    """A text of any length, wrapped to the width of the sidebar."""
-    character = 7 * context.preferences.system.ui_scale
-    column = layout.column(align=True)
-    for line in textwrap.wrap(text, max(20, int(context.region.width / character) - 8)):
-        column.label(text=line, icon=icon)
-        icon = "BLANK1"
+            draw_text(layout, in_fields(note), "ERROR")
+        draw_text(layout, info.credits, "USER")
 
 
 class SONIC4D_PT_points(Sidebar, bpy.types.Panel):

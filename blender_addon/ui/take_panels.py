@@ -8,6 +8,7 @@ from .. import live
 from ..compat import shown_scene
 from ..sequencer import take_list
 from .task import draw_task
+from .text import draw_text
 
 
 class SONIC4D_UL_takes(bpy.types.UIList):
@@ -37,7 +38,7 @@ def draw_takes(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     row.prop(settings, "live_update", toggle=True, icon="FILE_REFRESH")
     _draw_badge(row, scene)
     if live.problem(scene):
-        layout.label(text=live.problem(scene), icon="ERROR")
+        draw_text(layout, live.problem(scene), "ERROR")
     if not settings.takes:
         return
     row = layout.row()

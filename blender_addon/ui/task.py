@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import tasks
+from .text import draw_text
 
 
 def draw_task(layout: bpy.types.UILayout, operator: str, icon: str, **other: str) -> None:
@@ -18,7 +19,7 @@ def draw_task(layout: bpy.types.UILayout, operator: str, icon: str, **other: str
     else:
         row.operator(operator, icon=icon, **other)
     for warning in tasks.warnings(operator):
-        layout.label(text=warning, icon="ERROR")
+        draw_text(layout, warning, "ERROR")
 
 
 def draw_progress(row: bpy.types.UILayout, activity: tasks.Activity) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -303,3 +307,76 @@ def test_no_room_for_a_packed_sound_is_told(
     with pytest.raises(RuntimeError, match=r"packed sound of Speaker can't be put.*No space left"):
         bpy.ops.sonic4d.render_audio()
     assert list((tmp_path / "sonic4d_takes").iterdir()) == []
+
+
+def test_a_worker_killed_during_a_live_update_is_told_and_the_next_edit_is_heard(
+    scene: bpy.types.Scene, tmp_path: Path
+) -> None:
+    save(tmp_path)
+    scene.sonic4d.live_update = True
+    settle()
+    before = take_list.active(scene).filepath
+    os.kill(tasks._state.client._worker.pid, signal.SIGSTOP)  # else it may be done first
+    bpy.data.objects["Speaker"].location.x = -2
+    bpy.context.view_layer.update()
+    while not tasks._state.client.busy:
+        live.tick()
+    os.kill(tasks._state.client._worker.pid, signal.SIGKILL)
+    settle()
+    assert "SIGKILL" in live.problem(scene)
+    assert live.status(scene) == live.OUTDATED
+    assert take_list.active(scene).filepath == before
+    bpy.data.objects["Speaker"].location.x = -3
+    bpy.context.view_layer.update()
+    settle()
+    assert live.status(scene) == live.CURRENT
+    assert live.problem(scene) == ""
+    assert take_list.active(scene).filepath != before
+
+
+# Quits, or is killed, as soon as the worker is at work on a long take.
+QUITTING = """
+import atexit, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import bpy, extension, sound
+extension.EXTENSION.register()
+atexit.register(extension.EXTENSION.unregister)  # Blender disables all add-ons when it quits
+from sonic4d_extension.blender_addon import tasks
+from sonic4d_extension.blender_addon.operators.render_audio import render_audio
+folder = Path(sys.argv[2])
+scene = sound.make_scene(folder, sound.noise(folder / "n.wav", 60), frame_count=3000)
+scene.sonic4d.room_kind, scene.sonic4d.rt60_s = "shoebox", 2.0
+activity = tasks.Activity()
+steps = render_audio(scene, activity)
+while activity.message == tasks.STARTING:
+    next(steps)
+print(tasks._state.client._worker.pid, flush=True)
+if sys.argv[3] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("how", ["quits", "killed"])
+def test_no_worker_outlives_blender(how: str, tmp_path: Path) -> None:
+    here = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", QUITTING, here, str(tmp_path), how],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == (0 if how == "quits" else -signal.SIGKILL)
+    pid = int(done.stdout.split()[-1])
+    deadline = time.monotonic() + 60
+    while is_running(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, other than one that has ended and nobody asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
