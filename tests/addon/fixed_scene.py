@@ -72,10 +72,8 @@ def render(folder: Path) -> tuple[Path, Path]:
 
 
 def digests(shot: Path, wav: Path) -> tuple[str, str]:
-    """Of what shot.json says, and of the WAV. An obstacle's file is named by the last bits of its corners: left out."""
+    """Of what shot.json says, and of the WAV."""
     data = json.loads(shot.read_text(encoding="utf-8"))
-    for obstacle in data["occluders"]:
-        del obstacle["file"]
     said = json.dumps(data, sort_keys=True).encode()
     return hashlib.sha256(said).hexdigest(), hashlib.sha256(wav.read_bytes()).hexdigest()
 

@@ -15,7 +15,7 @@ import sound
 
 BLENDER = os.environ.get("BLENDER", "")
 # What shot.json of the fixed scene says, in bpy 4.5 and 5.2 and in a real Blender 5.2 alike.
-SHOT = "e9bc14877fface0519a67a91225c2039e049d9c1a416dc6362a01111719dacaf"
+SHOT = "7f4ab12179a105e12198b7c60abcd126f874a10ae8a504c3569862ab0ddb1fb4"
 TIMEOUT_S = 120
 
 
