@@ -19,9 +19,7 @@ from .units import metres_per_unit
 _MOST_FACES = 10_000
 _CELLS_ACROSS = 64
 _THINNEST_M = 0.02
-_DIGITS = (
-    4  # a tenth of a millimetre: versions of Blender evaluate a mesh less differently than that
-)
+_DIGITS = 6  # see `shot`
 
 
 @dataclass(frozen=True)
@@ -109,9 +107,8 @@ def _triangles(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     finally:
         item.to_mesh_clear()
     matrix = np.array(item.matrix_world, np.float64)
-    return places.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T + matrix[
-        :3, 3
-    ], corners.reshape(-1, 3)
+    places = places.astype(np.float64).reshape(-1, 3)  # the same type with any version of NumPy
+    return places @ matrix[:3, :3].T + matrix[:3, 3], corners.reshape(-1, 3)
 
 
 def filled_cells(vertices: np.ndarray, faces: np.ndarray, cell_m: float) -> np.ndarray:
