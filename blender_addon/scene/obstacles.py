@@ -106,9 +106,9 @@ def _triangles(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
         mesh.loop_triangles.foreach_get("vertices", corners)
     finally:
         item.to_mesh_clear()
-    matrix = np.array(item.matrix_world, np.float64)
-    places = places.astype(np.float64).reshape(-1, 3)  # the same type with any version of NumPy
-    return places @ matrix[:3, :3].T + matrix[:3, 3], corners.reshape(-1, 3)
+    matrix = np.array(item.matrix_world, np.float64)  # the same type with any version of NumPy
+    turned = places.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T
+    return turned + matrix[:3, 3], corners.reshape(-1, 3)
 
 
 def filled_cells(vertices: np.ndarray, faces: np.ndarray, cell_m: float) -> np.ndarray:
