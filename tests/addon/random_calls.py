@@ -111,6 +111,8 @@ class World:
         }
         if name == "export_shot":  # at the size of a stamp, or it takes all the time
             given |= {"size": "SCENE", "engine": "CYCLES", "samples": 1}
+        if name.endswith("_preset"):  # those that come with an installed extension Blender keeps
+            given |= {"remove_name": False, "remove_active": False}
         if name == "generate" and self.random.random() < 0.9:
             given["filepath"] = str(self.folder / "none.mp4")
         return self.called(f"sonic4d.{name}({given})", lambda: operator(**given))
@@ -145,6 +147,7 @@ class World:
                 activity = tasks.Activity("sonic4d.render_audio")
                 self.running = render_audio(bpy.context.scene, activity)
                 tasks._state.steps, tasks._state.activity = self.running, activity
+                self.move_on()
 
         return self.called("begin a render", begin)
 
