@@ -200,6 +200,7 @@ class SONIC4D_ObjectSettings(bpy.types.PropertyGroup):
     move_limit_deg: FloatProperty(
         name="Move limit",
         description="How far a camera can swing before the picture falls apart, in degrees; 0 if unknown",
+        min=0,
     )
     warnings: StringProperty(name="Notes", description="What to know about this scene")
     credits: StringProperty(name="Credits", description="Whose video this is")

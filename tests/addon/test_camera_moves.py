@@ -184,3 +184,10 @@ def test_what_is_no_camera_is_none_to_start_from(camera: bpy.types.Object) -> No
     bpy.context.scene.sonic4d.bundle.sonic4d.source_camera = bpy.data.objects["bird"]
     assert not bpy.ops.sonic4d.make_shot_camera.poll()
     assert not bpy.ops.sonic4d.apply_move.poll()
+
+
+def test_a_limit_below_nothing_is_none(root: bpy.types.Object) -> None:
+    root.sonic4d.move_limit_deg = -3
+    bpy.context.scene.sonic4d.move = "static"
+    assert bpy.ops.sonic4d.make_shot_camera() == {"FINISHED"}
+    assert bpy.ops.sonic4d.apply_move() == {"FINISHED"}
