@@ -90,8 +90,15 @@ def _name(node: ast.expr) -> str:
     return getattr(node, "id", "") or getattr(node, "attr", "")
 
 
+def preset_names() -> list[str]:
+    """The presets that come with the add-on, as Blender's menus call their files."""
+    return [path.stem.replace("_", " ") for path in (ADDON / "presets").rglob("*.py")]
+
+
 def all_texts() -> list[str]:
-    return sorted({text for path in ADDON.rglob("*.py") for text in texts(path)})
+    """Sorted."""
+    found = {text for path in ADDON.rglob("*.py") for text in texts(path)}
+    return sorted(found.union(preset_names()))
 
 
 def main() -> int:

@@ -332,12 +332,12 @@ def test_presets_are_shipped_and_kept(
         for folder in bpy.utils.preset_paths("sonic4d/export")
         for path in Path(folder).glob("*.py")
     }
-    assert {"web", "master", "broadcast_EBU_R128"} <= set(shipped)
+    assert {"Web", "Master", "Broadcast_EBU_R128"} <= set(shipped)
     menu = "SONIC4D_MT_export_presets"
     # Blender writes the chosen preset's name into the menu's label; the next test gets it back.
     monkeypatch.setattr(getattr(bpy.types, menu), "bl_label", getattr(bpy.types, menu).bl_label)
     apply = bpy.ops.script.execute_preset
-    apply(filepath=str(shipped["broadcast_EBU_R128"]), menu_idname=menu)
+    apply(filepath=str(shipped["Broadcast_EBU_R128"]), menu_idname=menu)
     assert (settings.codec, settings.level, settings.lufs) == ("PCM", "LOUDNESS", -23)
     (tmp_path / "presets").mkdir()
     monkeypatch.setattr(bpy.utils, "user_resource", lambda *_, **__: str(tmp_path / "presets"))

@@ -175,18 +175,18 @@ def test_room_presets_are_shipped_and_kept(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(getattr(bpy.types, menu), "bl_label", getattr(bpy.types, menu).bl_label)
     apply = bpy.ops.script.execute_preset
     heard_s = {}
-    for name in ("studio", "living_room", "concert_hall", "church"):
+    for name in ("Studio", "Living_room", "Concert_hall", "Church"):
         apply(filepath=str(shipped[name]), menu_idname=menu)
         heard_s[name] = reverberation_s(scene)
-    assert 0.1 < heard_s["studio"] < 0.3 < heard_s["living_room"] < 0.8
-    assert 1.2 < heard_s["concert_hall"] < 2.5 < heard_s["church"] < 8
-    apply(filepath=str(shipped["meadow"]), menu_idname=menu)
+    assert 0.1 < heard_s["Studio"] < 0.3 < heard_s["Living_room"] < 0.8
+    assert 1.2 < heard_s["Concert_hall"] < 2.5 < heard_s["Church"] < 8
+    apply(filepath=str(shipped["Meadow"]), menu_idname=menu)
     assert wall_materials(settings) == {"floor": "grass"}
     (tmp_path / "presets").mkdir()
     monkeypatch.setattr(bpy.utils, "user_resource", lambda *_, **__: str(tmp_path / "presets"))
     settings.walls.floor = "gravel"
     assert bpy.ops.sonic4d.room_preset(name="mine") == {"FINISHED"}
     [mine] = (tmp_path / "presets").rglob("mine.py")
-    apply(filepath=str(shipped["bathroom"]), menu_idname=menu)
+    apply(filepath=str(shipped["Bathroom"]), menu_idname=menu)
     apply(filepath=str(mine), menu_idname=menu)
     assert (settings.room_kind, settings.walls.floor) == ("half_space", "gravel")

@@ -152,6 +152,16 @@ def test_translations_fit(messages: ModuleType, file: Path) -> None:
     assert translations.messages()[file.stem]["*", "Render audio"]
 
 
+def test_presets_have_names_that_are_translated(messages: ModuleType) -> None:
+    """As Blender's preset menus put them together, which look them up."""
+    shipped = [path.stem for path in (ADDON / "presets").rglob("*.py")]
+    names = [bpy.path.display_name(stem, title_case=False) for stem in shipped]
+    assert len(names) >= 10
+    assert sorted(names) == sorted(messages.preset_names())
+    assert [name for name in names if not is_sentence_case(name)] == []
+    assert translations.messages()["de_DE"]["*", "Concert hall"] == "Konzertsaal"
+
+
 def test_every_operator_is_in_the_manual() -> None:
     manual = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
     for cls in own(bpy.types.Operator):
