@@ -29,10 +29,10 @@ from .geometry.pointcloud import lift, thinned
 from .media.audio import write_wav
 from .media.video import Clip, read_clip, write_video
 from .monitor import Monitor
+from .motion_stage import motion_of_shot
 from .protocol import Sonic4DError
 from .room import MARGIN_M, Room, fit_room
 from .scene.depth import DepthResult
-from .scene.motion import analyse_motion
 from .scene.shots import continuous_shots
 from .settings import GenerateSettings, Mark
 from .sound_stage import SOUND_RATE_HZ, choose_sound, sound_of_shot, sounds_of_sources
@@ -57,7 +57,7 @@ def generate(settings: GenerateSettings, monitor: Monitor) -> Path:
     """Make the scene bundle of a video; returns its folder.
 
     The longest shot without a cut is used, or the one that the point or box lies in. Raises `Sonic4DError`, `Cancelled`;
-    then nothing is left behind but the finished depth, sources and made sound, from which the next generation of the video goes on.
+    then nothing is left behind but the finished motion, depth, sources and sound, from which the next generation of the video goes on.
     """
     target = settings.output
     if target.name and target.suffix != SUFFIX:
@@ -100,7 +100,7 @@ def _fill(folder: Path, settings: GenerateSettings, monitor: Monitor) -> Bundle:
     depth_source = choose_depth(clip, first, end, settings, monitor)
     kept = unfinished.folder_of(settings.video)
     sound = sound_of_shot(maker, shot, settings, kept, monitor)
-    motion = analyse_motion(shot.frames, monitor)
+    motion = motion_of_shot(shot.frames, kept, monitor)
     depth, depth_experts = find_depth(depth_source, shot, motion, k, settings, kept, monitor)
     sources = sources_of_shot(
         shot,

@@ -17,7 +17,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from sonic4d import depth_source, source_stage, unfinished
+from sonic4d import depth_source, motion_stage, source_stage, unfinished
 from sonic4d.bundle import BACKGROUND, BUNDLE_JSON, DEPTH, SOURCE_VIDEO, cloud_file, read_bundle
 from sonic4d.generate import generate
 from sonic4d.geometry.cameras import project
@@ -87,7 +87,7 @@ def analyse_only_once() -> Iterator[None]:
         return ANALYSED[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sonic4d.generate.analyse_motion", remembered)
+        patch.setattr("sonic4d.motion_stage.analyse_motion", remembered)
         yield
 
 
@@ -408,7 +408,7 @@ def interrupted(media: Path, output: Path, **values: Any) -> None:
 def test_an_interrupted_generation_is_taken_up_again(
     media: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its depth is not measured, its source not looked for again; the scene is the same as in one go."""
+    """Its motion is not analysed, its depth not measured, its source not looked for again; the scene is the same as in one go."""
     clip, given = media / "clip.mp4", {"depth": "geometric"}
     whole = generate(settings(media, tmp_path / "whole", **given), SILENT)
     assert not unfinished.is_unfinished(clip)
@@ -416,6 +416,7 @@ def test_an_interrupted_generation_is_taken_up_again(
     assert unfinished.is_unfinished(clip)
     assert not unfinished.is_unfinished(media / "none.mp4")
     with monkeypatch.context() as patch:
+        patch.setattr(motion_stage, "analyse_motion", None)
         patch.setattr(depth_source, "geometric_depth", None)
         patch.setattr(source_stage, "find_sources", None)
         again = generate(settings(media, tmp_path / "again", **given), SILENT)
