@@ -37,6 +37,7 @@ _ITERATIONS, _RELAXATION, _NEAR_ENOUGH = 10, 0.7, 0.002
 _MOST = 0.25  # of the decay: what may be added or taken away
 _EVEN_WAVES = 15.0  # periods of an octave's middle over which its noise is evened out
 _LEAST_EVEN_S = 0.02
+_LONGEST_NOISE_S = 8.0  # then it is repeated, which nobody hears
 _LENGTH_STEP_S = 0.25  # of what is kept for the next room: an edit seldom makes it longer
 
 
@@ -66,7 +67,8 @@ def make_tail(
     early = _early_energy(hand_over, steps_s) / rate_hz
 
     def make_channel(channel: int) -> Float32:
-        noise = _even_noise(_longer(count, rate_hz), rate_hz, seed, channel)[:count]
+        different = min(_longer(count, rate_hz), round(_LONGEST_NOISE_S * rate_hz))
+        noise = np.resize(_even_noise(different, rate_hz, seed, channel), count)
         row = _shaped(noise, spectrum, hop, size)
         faster_per_s = np.zeros(len(_CALIBRATED_HZ))
         for _ in range(_CALIBRATIONS):
