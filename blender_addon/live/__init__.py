@@ -29,6 +29,7 @@ CURRENT, OUTDATED, UPDATING = "current", "outdated", "updating"
 
 _TICK_S = 0.005
 _SLICE_S = 0.005  # of reading; what follows it in the same step takes a few milliseconds more
+_OWN_S = 0.25  # within which Blender tells of what a slice of reading did: when the event is over
 _CHECK_S = 0.5  # after a reading: an edit at the very moment of reading would be missed
 _DEBOUNCE_S = {True: 0.03, False: 0.4}  # with live update on and off
 _SETTLED_S = 0.8  # after a draft: then nobody is in the middle of an edit
@@ -45,7 +46,7 @@ class _State:
     reading: Generator[None, None, tuple[Reading, str]] | None = None
     rendering: tasks.Steps[None] | None = None
     rendered: str = ""  # fingerprint of what is being rendered
-    own_update: bool = False  # reading makes Blender tell of an update
+    own_until_s: float = 0.0  # reading makes Blender tell of an update, before that time
     check: bool = False  # the present reading is to be checked
     status: dict[int, str] = field(default_factory=dict)
     problem: dict[int, str] = field(default_factory=dict)
@@ -144,8 +145,8 @@ def _advance_reading() -> None:
     if _state.reading is None:
         return
     try:
-        _state.own_update = True
         next(_state.reading)
+        _state.own_until_s = time.perf_counter() + _OWN_S
         return
     except StopIteration as end:
         reading, fingerprint = end.value
@@ -227,7 +228,8 @@ def _timer() -> float | None:
 
 @persistent
 def _updated(scene: bpy.types.Scene, graph: bpy.types.Depsgraph) -> None:
-    own, _state.own_update = _state.own_update, False
+    own = time.perf_counter() < _state.own_until_s
+    _state.own_until_s = 0.0
     if not (own and _tells_nothing(graph)):
         note(scene)
 

@@ -83,6 +83,16 @@ def test_settings_are_noticed(scene: bpy.types.Scene, monkeypatch: pytest.Monkey
         assert scene in noted, name
 
 
+def test_the_scenes_frame_rate_is_noticed(scene: bpy.types.Scene) -> None:
+    """Blender tells of it as it tells of what reading a shot does itself; the last slice of which it tells nothing."""
+    bpy.ops.sonic4d.render_audio()
+    settle()
+    time.sleep(live._OWN_S)
+    scene.render.fps = 30
+    settle()
+    assert live.status(scene) == live.OUTDATED
+
+
 def test_without_a_change_nothing_is_rendered(scene: bpy.types.Scene) -> None:
     scene.sonic4d.live_update = True
     settle()
