@@ -424,9 +424,7 @@ def test_an_interrupted_generation_is_taken_up_again(
     names = sorted(path.relative_to(whole) for path in whole.rglob("*.*"))
     assert names == sorted(path.relative_to(again) for path in again.rglob("*.*"))
     for file in names:
-        if file.suffix == ".wav":  # libsndfile writes the time of day into it
-            assert np.array_equal(*(soundfile.read(each / file)[0] for each in (again, whole)))
-        elif file.name != BUNDLE_JSON:
+        if file.name != BUNDLE_JSON:
             assert (again / file).read_bytes() == (whole / file).read_bytes(), file
     texts = [
         (folder / BUNDLE_JSON).read_text().replace(folder.stem, "") for folder in (whole, again)

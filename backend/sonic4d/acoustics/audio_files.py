@@ -79,7 +79,7 @@ def write_audio(
                 file.write(_dithered(piece, depth, rng) if depth else piece)
         written = soundfile.info(path).frames
     except (soundfile.SoundFileError, AssertionError) as error:
-        raise OSError(str(error)) from error
+        raise OSError("not all of the sound could be written") from error
     if written != audio.shape[1]:
         raise OSError("the disk is full")
     _forget_the_time(path)

@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
 
+from ..acoustics.audio_files import write_audio
 from ..files import new_file
 from ..monitor import SILENT, Monitor
 from ..protocol import Sonic4DError
@@ -144,7 +144,5 @@ def _fill(
 def write_wav(path: Path, audio: npt.NDArray[np.float32], rate_hz: int) -> None:
     """Write (samples,) or (channels, samples) as 32-bit float WAV. Raises `Sonic4DError` if it can't be written."""
     with new_file(path) as work:
-        try:
-            soundfile.write(work, np.asarray(audio, np.float32).T, rate_hz, subtype="FLOAT")
-        except soundfile.LibsndfileError as error:
-            raise OSError(f"{error.error_string} Is the disk full?") from None
+        samples = np.atleast_2d(np.asarray(audio, np.float32))
+        write_audio(work, samples, rate_hz, "float", 0, SILENT)
