@@ -23,9 +23,7 @@ from ..sequencer.takes import file_name, project_folder
 from ..translations import told
 
 SUFFIX = ".sonic4d"
-_goes_on: dict[
-    Path, bool
-] = {}  # panels are drawn all the time: looked up once, and again after each generation
+_goes_on: dict[Path, bool | None] = {}  # None: to be looked up; forgotten after each generation
 MOVIES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mxf")
 
 
@@ -68,10 +66,21 @@ def options_of(scene: bpy.types.Scene, given: Mapping[str, Any]) -> dict[str, An
 
 
 def goes_on(video: Path) -> bool:
-    """Whether generating from this video would go on where it was interrupted."""
-    if video not in _goes_on:
+    """Whether generating from this video would go on where it was interrupted, as far as is known.
+
+    Never looks on disk, as panels ask at each draw: a video asked for the first time is looked up soon after.
+    """
+    found = _goes_on.setdefault(video, None)
+    if found is None and not bpy.app.timers.is_registered(look_up):
+        bpy.app.timers.register(look_up)
+    return bool(found)
+
+
+def look_up() -> None:
+    """Look on disk for what is unfinished of the videos asked for, and draw the panels again."""
+    for video in [video for video, found in _goes_on.items() if found is None]:
         _goes_on[video] = is_unfinished(video)
-    return _goes_on[video]
+    tasks.redraw(bpy.context)
 
 
 def is_path(text: str) -> bool:

@@ -143,13 +143,20 @@ def test_models_in_folders_of_the_users_own(saved: Path) -> None:
 def test_the_panel_looks_for_what_was_interrupted_once(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until a generation has ended."""
+    """Not while it is drawn, and again when a generation has ended."""
     looked: list[Path] = []
     monkeypatch.setattr(generate, "is_unfinished", lambda video: looked.append(video) or True)
     clip = sound.noise(saved / "clip.mp4", 0.1)
+    assert not generate.goes_on(clip)
+    assert looked == []
+    assert bpy.app.timers.is_registered(generate.look_up)
+    bpy.app.timers.unregister(generate.look_up)
+    generate.look_up()
     assert all(generate.goes_on(clip) for _ in range(3))
     assert looked == [clip]
     with pytest.raises(RuntimeError, match="clip.mp4"):
         bpy.ops.sonic4d.generate(filepath=str(clip))
     monkeypatch.setattr(generate, "is_unfinished", lambda video: False)
+    assert not generate.goes_on(clip)
+    generate.look_up()
     assert not generate.goes_on(clip)
