@@ -28,7 +28,7 @@ from . import files
 CURRENT, OUTDATED, UPDATING = "current", "outdated", "updating"
 
 _TICK_S = 0.005
-_SLICE_S = 0.005  # of reading; what follows it in the same step takes a few milliseconds more
+_SLICE_S = 0.004  # of reading; what follows it in the same step takes a few milliseconds more
 _OWN_S = 0.25  # within which Blender tells of what a slice of reading did: when the event is over
 _CHECK_S = 0.5  # after a reading: an edit at the very moment of reading would be missed
 _DEBOUNCE_S = {True: 0.03, False: 0.4}  # with live update on and off
@@ -107,8 +107,10 @@ def tick() -> float | None:
         return _BUSY_S
     try:
         _look()
-        _advance_reading()
-        _advance_rendering()
+        if _state.reading:
+            _advance_reading()
+        else:
+            _advance_rendering()
     except Sonic4DError as error:
         _drop()
         if error.code not in _UNSEEN:
@@ -142,8 +144,7 @@ def _read(scene_uid: int) -> Generator[None, None, tuple[Reading, str]]:
 
 
 def _advance_reading() -> None:
-    if _state.reading is None:
-        return
+    assert _state.reading is not None
     try:
         next(_state.reading)
         _state.own_until_s = time.perf_counter() + _OWN_S
@@ -197,7 +198,9 @@ def _render_once(scene_uid: int, reading: Reading, fingerprint: str) -> tasks.St
     scene = scene_of(scene_uid)
     take = take_list.active(scene)
     take_list.fill_or_add(scene, take.uid if take else None, wav, fingerprint)
-    files.clean_up()
+    yield
+    old = files.superseded()
+    yield from tasks.in_thread(lambda: files.remove(old))
 
 
 def _tell(status: str, problem: str = "") -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -41,12 +42,20 @@ def new_file(folder: Path) -> Path:
     return wav
 
 
-def clean_up() -> None:
-    """Remove all but the newest files and those in use."""
+def superseded() -> list[Path]:
+    """Forget all but the newest files and those in use, and tell them: to `remove`, which may take a while."""
     needed = _in_use() | _Files.saved | set(list(_Files.made)[-_KEPT:])
-    for wav in [wav for wav in _Files.made if wav not in needed]:
-        _remove(wav)
+    old = [wav for wav in _Files.made if wav not in needed]
+    for wav in old:
         _Files.made.remove(wav)
+    return old
+
+
+def remove(wavs: Iterable[Path]) -> None:
+    """Remove files and what lies beside them under their names."""
+    for wav in wavs:
+        for path in wav.parent.glob(f"{wav.stem}.*"):
+            path.unlink(missing_ok=True)
 
 
 def note_saved() -> None:
@@ -58,9 +67,7 @@ def end(keep_used: bool) -> None:
     """End the session: keep only what the saved .blend file names and, with `keep_used`, what is in use."""
     needed = _Files.saved | (_in_use() if keep_used else set())
     folders = {wav.parent for wav in _Files.made}
-    for wav in _Files.made:
-        if wav not in needed:
-            _remove(wav)
+    remove(wav for wav in _Files.made if wav not in needed)
     for place in folders | ({_Files.folder} if _Files.folder else set()):
         if not any(place.glob("live_*.wav")):
             shutil.rmtree(place, ignore_errors=True)
@@ -70,8 +77,3 @@ def end(keep_used: bool) -> None:
 
 def _in_use() -> set[Path]:
     return {absolute(sound.filepath, sound.library) for sound in bpy.data.sounds}
-
-
-def _remove(wav: Path) -> None:
-    for path in wav.parent.glob(f"{wav.stem}.*"):
-        path.unlink(missing_ok=True)
