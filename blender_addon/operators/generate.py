@@ -171,6 +171,12 @@ class SONIC4D_OT_choose_expert(bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory(
+register, _unregister_classes = bpy.utils.register_classes_factory(
     (SONIC4D_OT_generate, SONIC4D_OT_choose_expert)
 )
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(look_up):
+        bpy.app.timers.unregister(look_up)
+    _unregister_classes()

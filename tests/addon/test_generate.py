@@ -158,5 +158,9 @@ def test_the_panel_looks_for_what_was_interrupted_once(
         bpy.ops.sonic4d.generate(filepath=str(clip))
     monkeypatch.setattr(generate, "is_unfinished", lambda video: False)
     assert not generate.goes_on(clip)
+    assert bpy.app.timers.is_registered(generate.look_up)
+    generate.unregister()  # leaves no timer behind
+    assert not bpy.app.timers.is_registered(generate.look_up)
+    generate.register()
     generate.look_up()
     assert not generate.goes_on(clip)
