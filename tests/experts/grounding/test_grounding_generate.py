@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sonic4d import unfinished
 from sonic4d.bundle import Bundle, read_bundle
 from sonic4d.cli import main
 from sonic4d.experts.grounding import answers
@@ -241,7 +242,10 @@ def test_cancelled_while_it_answers(learnt: Callable, media: Path, tmp_path: Pat
     run_job(job, events.append, lambda: next(stop))
     assert events[-1] == {"event": "cancelled"}
     assert [event["done"] for event in events if event.get("stage") == "grounding"] == [0]
-    assert list(tmp_path.iterdir()) == []
+    # Nothing of the scene, and what the next generation goes on from.
+    assert [path.name for path in tmp_path.iterdir()] == ["caches"]
+    [kept] = unfinished.folder_of(media / "clip.mp4").iterdir()
+    assert kept.name.startswith("motion_")
 
 
 def test_in_a_process_of_its_own(
