@@ -37,6 +37,7 @@ from .ambisonics import (
 from .filter_bank import FilterBank
 from .hrtf import Hrtf, load_hrtf
 from .image_source import SPEED_OF_SOUND
+from .parallel import one_blas_thread
 
 Array = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -137,6 +138,7 @@ def on_headphones(ambix: Float32, order: int, rate_hz: int) -> Float32:
     return np.concatenate(list(decode(pieces, order, load_hrtf("kemar", rate_hz))), axis=1)
 
 
+@one_blas_thread()
 def decode_file(settings: DecodeSettings, monitor: Monitor) -> Path:
     """Write a binaural float WAV of an AmbiX file. Raises `Sonic4DError`."""
     path, output = settings.input, settings.output

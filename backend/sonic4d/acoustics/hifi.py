@@ -27,7 +27,7 @@ from .hifi_scene import Scene, place
 from .image_source import SPEED_OF_SOUND
 from .late_field import LateField
 from .levels import peak
-from .parallel import in_order
+from .parallel import in_order, one_blas_thread
 from .radiation import radiated_power
 from .receivers import Receiver, make_receiver
 
@@ -84,6 +84,7 @@ class Pieces:
     Another scene, receiver, or no late field may be given than what the shot asks for.
     """
 
+    @one_blas_thread()
     def __init__(
         self,
         shot: Shot,

@@ -7,7 +7,10 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 from ..monitor import Cancelled
 
@@ -16,10 +19,32 @@ Result = TypeVar("Result")
 Key = TypeVar("Key", bound=Hashable)
 
 _POLL_S = 0.05
+_blas_lock = threading.Lock()
+_blas_users: list[Any] = []  # of the limit that the last one lifts
 
 
 def thread_count() -> int:
     return os.cpu_count() or 1
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """NumPy's matrix products and decompositions with one thread, in all of the process: with more of them sums are split,
+    and rounded, otherwise. Also a decorator."""
+    with _blas_lock:
+        limit = _blas_users[0] if _blas_users else _limit_blas()
+        _blas_users.append(limit)
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _blas_users.pop()
+            if not _blas_users:
+                limit.restore_original_limits()
+
+
+def _limit_blas() -> Any:
+    return ThreadpoolController().limit(limits=1, user_api="blas")
 
 
 def in_order(
