@@ -29,9 +29,10 @@ from .audio_files import bits, check_name, write_audio
 from .decoder import on_headphones
 from .fast import render_fast
 from .formats import ADM, CHANNELS, loudness_mix
-from .levels import Levels, normalize, peak
+from .levels import Levels, normalize
 from .objects import BED, render_objects
 from .paper import render_paper
+from .parallel import one_blas_thread
 from .rerender import render_hifi_again
 from .sounds import MAX_MEMORY_SAMPLES, load_sound
 
@@ -61,6 +62,7 @@ class Rendered:
     chunks: dict[bytes, bytes] = field(default_factory=dict)
 
 
+@one_blas_thread()
 def render_shot(shot: Shot, monitor: Monitor = SILENT) -> Rendered:
     """Render a shot. Raises `Sonic4DError` if its settings or its sound files can't be rendered.
 
@@ -105,13 +107,16 @@ def _channels(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Rende
 
 
 def _objects(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Rendered:
-    """Its levels are those of what is heard from the loudspeakers of `BED`."""
+    """Its loudness is that of what is heard from the loudspeakers of `BED`; neither that nor the file's own channels go beyond
+    its peak."""
     render = shot.render
     objects = render_objects(shot, signals, monitor)
     monitor.check()
-    levels = normalize(objects.panned, render.sample_rate, render.normalize, loudness_mix(BED))
-    audio = objects.audio
-    audio *= np.float32(10 ** (levels.gain_db / 20))
+    both = np.concatenate((objects.audio, objects.panned))
+    levels = normalize(
+        both, render.sample_rate, render.normalize, loudness_mix(BED), heard=objects.panned
+    )
+    audio = both[: len(objects.audio)]
     names = [source.name for source in shot.sources]
     chunks = adm_chunks(
         names,
@@ -123,7 +128,6 @@ def _objects(shot: Shot, signals: Sequence[Float32], monitor: Monitor) -> Render
         shot.name,
     )
     channels = (*names, *(CHANNELS[BED] if objects.has_bed else ()))
-    levels = replace(levels, peak=max(levels.peak, peak(audio)))
     return Rendered(audio, render.sample_rate, channels, levels, (), chunks)
 
 

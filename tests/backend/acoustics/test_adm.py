@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from scipy import signal
 from scipy.spatial.transform import Rotation
 from sonic4d.acoustics import audio_files
 from sonic4d.acoustics.render import render_shot, render_to_file
@@ -219,6 +220,15 @@ def test_levels_and_files(adm: MakeShot, monkeypatch: pytest.MonkeyPatch) -> Non
     report = json.loads((shot.folder / "shot.report.json").read_text())
     assert report["loudness_lufs"] == pytest.approx(-23, abs=0.01)
     assert report["gain_db"] == pytest.approx(expected.gain_db, abs=0.01)
+
+
+def test_no_channel_goes_beyond_the_true_peak(adm: MakeShot) -> None:
+    """Of a source between loudspeakers, whose own channel is louder than any of theirs; by another 4 times oversampling."""
+    shot = adm(kind="free_field", positions=(0.6, 2, 0), normalize=Normalize("loudness", 0, -1))
+    audio, _ = soundfile.read(render_to_file(shot, shot.folder / "out.wav"))
+    between = signal.resample_poly(audio, 4, 1, axis=0)
+    assert 20 * np.log10(np.abs(between).max()) == pytest.approx(-1, abs=0.1)
+    assert np.abs(audio).max() < 1
 
 
 def test_what_adm_is_not(adm: MakeShot) -> None:
