@@ -28,6 +28,7 @@ LIBRARIES = {
     "sklearn": "scikit-learn",
     "soundfile": "soundfile",
     "soxr": "soxr",
+    "threadpoolctl": "threadpoolctl",
     "tqdm": "tqdm",
 }
 CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("aac", "r"), ("libx264", "w"), ("aac", "w"))
